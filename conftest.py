@@ -1,0 +1,75 @@
+"""
+Runs the Python blocks of the README and the documentation as tests; the blocks of a page share their names.
+
+What a block prints must be what the ``text`` block behind it says, where "..." stands for anything. A block that begins
+with the name of a file, as ``# world.py``, is a program: ``tests/docs/test_scripts.py`` runs it as one. Any other block
+that cannot run as it stands is left out with ``<!--- skip: next "the reason" -->`` above it.
+
+Each page has a folder of its own to work in, and its components a hub of their own, started on demand.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import io
+import os
+import re
+import tempfile
+from typing import Any
+
+import pytest
+from sybil import Example, Sybil
+from sybil.evaluators.python import PythonEvaluator
+from sybil.parsers.markdown import CodeBlockParser, SkipParser
+
+PROGRAM = re.compile(r"# \w+\.py\n")
+
+run = PythonEvaluator()
+
+
+def evaluate(example: Example) -> None:
+    """
+    Run a block, unless it is a program, and keep what it prints.
+    """
+    printed = example.namespace["printed"] = io.StringIO()
+    if not PROGRAM.match(example.parsed):
+        with contextlib.redirect_stdout(printed):
+            run(example)
+
+
+def compare(example: Example) -> str | None:
+    """
+    Return what is wrong with a ``text`` block that stands behind a block that printed something.
+    """
+    printed = example.namespace.pop("printed", io.StringIO()).getvalue()
+    as_said = doctest.OutputChecker().check_output(str(example.parsed), printed, doctest.ELLIPSIS)
+    return None if as_said or not printed else f"The block above printed:\n{printed}"
+
+
+def begin(namespace: dict[str, Any]) -> None:
+    """
+    Let nothing of this machine's settings into a page, and nothing of a page into its rooms.
+    """
+    patch = namespace["_patch"] = pytest.MonkeyPatch()
+    folder = namespace["_folder"] = tempfile.TemporaryDirectory()
+    for name in [name for name in os.environ if name.startswith("SWERGIO_")]:
+        patch.delenv(name)
+    patch.setenv("SWERGIO_RUNTIME_DIR", folder.name)
+    patch.chdir(folder.name)
+
+
+def end(namespace: dict[str, Any]) -> None:
+    """
+    Remove the folder; a hub whose connection file is gone ends.
+    """
+    namespace["_patch"].undo()
+    namespace["_folder"].cleanup()
+
+
+pytest_collect_file = Sybil(
+    parsers=[CodeBlockParser("python", evaluate), CodeBlockParser("text", compare), SkipParser()],
+    patterns=["README.md", "docs/*.md"],
+    setup=begin,
+    teardown=end,
+).pytest()

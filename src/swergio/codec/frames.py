@@ -1,0 +1,202 @@
+"""Frames and packets of the hub protocol.
+
+A *packet* is what a link carries in one piece: one or more frames, one after another. A *frame* is::
+
+    u8 op | u8 pad | u16 header size | u32 payload size | header | pad zero bytes | payload       (little-endian)
+
+The header is one msgpack array, small and parsed by the hub; the payload is opaque to it. A frame whose payload
+holds arrays is the first of its packet and padded so that the payload begins at a multiple of 64 bytes.
+
+One struct and one small ``unpackb`` per frame cost 0.3 µs together; a frame carries up to 512 messages.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from enum import IntEnum
+from itertools import product
+from typing import Any, NamedTuple, TypeAlias
+
+import msgpack
+
+from swergio.errors import ProtocolError
+
+VERSION = 0
+ALIGNMENT = 64
+MAX_HEADER = 16 * 1024
+MAX_NUMBER = 2**53 - 1  # of numbers and offsets: every language has it, and a sum of a few still fits into msgpack
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+
+
+class Op(IntEnum):
+    """
+    What a frame is. The comment gives its header; ``hub/router.py`` explains the conversation.
+    """
+
+    # component -> hub
+    HELLO = 1  # version, name, instance, secret, unique, epoch; payload: rooms, lanes, channels, watched
+    OPEN = 2  # channel, room, to, lane
+    PUBLISH = 3  # channel, first, count, flags, room; payload: a batch
+    CONSUMED = 4  # log, offset
+    ASK = 5  # question, verb, arguments
+    WITHDRAW = 6  # channel, number
+    # both ways
+    BEAT = 8
+    BYE = 9  # reason
+    # hub -> component
+    WELCOME = 16  # version, epoch, window; payload: rooms, lanes, channels
+    REFUSE = 17  # code, reason
+    DELIVER = 18  # log, offset, count, sender, channel, after, first, room, to, attempt; payload: a batch
+    COVER = 19  # log, offset; payload: positions of what was skipped, if anything was
+    MARK = 20  # log, offset, sender, channel, number, epoch
+    ACKNOWLEDGE = 21  # channel, number
+    STALL = 22  # channel, member
+    UNDELIVERED = 23  # channel, first, count, reason
+    ANSWER = 24  # question, error; payload: the answer
+    PRESENCE = 25  # room, instance, joined
+
+
+class Frame(NamedTuple):
+    """
+    A parsed frame; ``payload`` is a view of the packet.
+    """
+
+    op: int
+    header: list[Any]
+    payload: memoryview
+
+
+_PREFIX = struct.Struct("<BBHI")
+
+
+def encode(op: Op, *header: Any, payload: Sequence[Buffer] = (), aligned: bool = False) -> list[Buffer]:
+    """
+    Return the buffers of one frame.
+
+    Args:
+        op: What it is.
+        header: Its fields.
+        payload: Buffers that make up its payload; not copied.
+        aligned: The payload holds arrays, so the frame must begin its packet.
+    """
+    packed = msgpack.packb(header)
+    pad = -(_PREFIX.size + len(packed)) % ALIGNMENT if aligned else 0
+    size = sum(map(len, payload))
+    head = _PREFIX.pack(op, pad, len(packed), size) + packed + bytes(pad)
+    return [head, *payload] if payload else [head]
+
+
+def parse(packet: bytes) -> Iterator[Frame]:
+    """
+    Yield the frames of a packet.
+
+    Raises:
+        ProtocolError: the packet is not made of whole, well-formed frames. Frames before the bad one were yielded.
+    """
+    view = memoryview(packet)
+    end = len(view)
+    at = 0
+    while at < end:
+        if end - at < _PREFIX.size:
+            raise ProtocolError(f"{end - at} bytes left over after the last frame")
+        op, pad, header_size, payload_size = _PREFIX.unpack_from(view, at)
+        header_at = at + _PREFIX.size
+        payload_at = header_at + header_size + pad
+        at = payload_at + payload_size
+        if header_size > MAX_HEADER:
+            raise ProtocolError(f"a header of {header_size} bytes, above {MAX_HEADER}")
+        if at > end:
+            raise ProtocolError(f"a frame that claims {payload_size} bytes, {at - end} more than came")
+        yield Frame(op, _unpack_header(view[header_at : header_at + header_size]), view[payload_at:at])
+
+
+def _unpack_header(data: memoryview) -> list[Any]:
+    header: list[Any] = unpack(data, list, max_array_len=1024, max_map_len=64, max_str_len=4096, max_bin_len=256)
+    return header
+
+
+def unpack(data: Buffer, expected: type[Any] = object, **limits: int) -> Any:
+    """
+    Return the one msgpack object in ``data``, which must be of the type ``expected`` if one is given.
+
+    Raises:
+        ProtocolError: whatever is wrong with the bytes; msgpack lets TypeError and OverflowError escape too.
+    """
+    try:
+        value = msgpack.unpackb(data, max_ext_len=0, **limits)
+    except Exception as exc:
+        raise ProtocolError(f"not valid msgpack ({type(exc).__name__}: {exc})") from exc
+    if expected is not object and type(value) is not expected:
+        raise ProtocolError(f"a {type(value).__name__} where a {expected.__name__} belongs")
+    return value
+
+
+class _Shape:
+    """
+    The types that a header may have, prepared so that checking one costs a tuple and a look-up (0.5 µs, not 2.5).
+    """
+
+    __slots__ = ("allowed", "integers")
+
+    def __init__(self, types: tuple[Any, ...]) -> None:
+        choices = [kind if type(kind) is tuple else (kind,) for kind in types]
+        self.allowed = frozenset(product(*choices))
+        self.integers = [place for place, kind in enumerate(types) if kind is int]
+
+
+_shapes: dict[tuple[Any, ...], _Shape] = {}
+
+
+def fields(frame: Frame, *types: Any) -> list[Any]:
+    """
+    Return the header of a frame after checking the number and types of its fields; see `check`.
+
+    Raises:
+        ProtocolError: something else came.
+    """
+    return check(frame.header, types, frame.op)
+
+
+def check(values: list[Any], types: tuple[Any, ...], what: object) -> list[Any]:
+    """
+    Return ``values`` after checking their number and types; ``what`` (an op, if it is a number) is named in the error.
+
+    ``types`` are types or tuples of types; booleans do not pass for integers, which must lie in 0 to `MAX_NUMBER`.
+
+    Raises:
+        ProtocolError: they are something else.
+    """
+    shape = _shapes.get(types)
+    if shape is None:
+        shape = _shapes[types] = _Shape(types)
+    if tuple(map(type, values)) not in shape.allowed:
+        raise ProtocolError(f"{_said(what)} with fields {[type(value).__name__ for value in values]}")
+    for place in shape.integers:
+        if not 0 <= values[place] <= MAX_NUMBER:
+            raise ProtocolError(f"{_said(what)}, field {place}: {values[place]}")
+    return values
+
+
+def rows(value: Any, what: str, *types: Any) -> list[list[Any]]:
+    """
+    Return ``value`` after checking that it is a list of lists with fields of these ``types``.
+
+    Raises:
+        ProtocolError: it is not.
+    """
+    if type(value) is not list or any(type(row) is not list for row in value):
+        raise ProtocolError(f"{what} that are no list of lists")
+    return [check(row, types, what) for row in value]
+
+
+def _said(what: object) -> str:
+    return f"op {what}" if isinstance(what, int) else str(what)
+
+
+def join(buffers: Iterable[Buffer]) -> bytes:
+    """
+    Return the buffers as one packet.
+    """
+    return b"".join(buffers)

@@ -1,0 +1,234 @@
+"""What both faces of a component share: its life, and the way out of what it sends.
+
+`swergio.reception` is the other half: what happens with what comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from swergio.codec.bodies import pack
+from swergio.dispatch import Dispatcher
+from swergio.errors import Backlog, ComponentClosed, HandlerFailed, MessageTooLarge, SwergioError, UsedAfterFork
+from swergio.messages import Instance, Kind, Message, check_open_room
+from swergio.outbox import Channel, Outbox
+from swergio.reception import Reception
+from swergio.stats import Stats
+from swergio.transport import Context, Mode, find
+
+if TYPE_CHECKING:
+    from swergio.settings import Settings
+
+log = logging.getLogger("swergio.component")
+
+LOGGING_ROOM = "_logging"
+
+
+class Core(Reception):
+    """
+    One component instance. Made outside the loop; ``open`` binds it to one.
+
+    Args:
+        name: The component's name.
+        settings: Its settings.
+        unique: It wants to be the only one of its name.
+        on_error: ``"log"`` or ``"raise"``.
+    """
+
+    def __init__(self, name: str, settings: Settings, *, unique: bool, on_error: str) -> None:
+        not_yet = ComponentClosed(name, "be used", started=False)
+        super().__init__(Instance.of(name), not_yet, raise_errors=on_error == "raise")
+        self.settings = settings
+        self.unique = unique
+        self.modes: dict[str, tuple[Mode, bool]] = {}
+        self._good_rooms: set[str] = set()
+        self._room_waiters: dict[Channel, list[asyncio.Future[None]]] = {}
+        self._thread = 0  # of the loop, once there is one
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """
+        Connect, and join the rooms that handlers were registered for.
+        """
+        self.loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        settings = self.settings
+        self.outbox = Outbox(settings.outbox_limit, settings.window, self._wake)
+        self.outbox.drained = self._drained
+        self.dispatcher = Dispatcher(self._work_done, self.handler_failed, self._reply, lambda: self.outbox.congested)
+        url = settings.url or "ws://"
+        self.transport = find(url)(Context(settings, self.instance, self.unique, self.outbox, self))
+        refusal = self.refusal
+        try:
+            await self.transport.connect()
+            self.refusal = None  # handlers run, and answer, as soon as their room is joined
+            for room, (mode, echo) in self.modes.items():
+                await self.transport.join(room, mode, echo)
+            if self.feedback is not None:
+                await self.feedback.opened()
+        except BaseException:
+            self.refusal = self.refusal or refusal
+            await self.dispatcher.stop()
+            await self.transport.close()
+            raise
+        _opened.add(self)
+
+    async def close(self) -> int:
+        """
+        Flush under ``close_timeout`` and disconnect; return how many messages are not acknowledged.
+        """
+        self.refusal = ComponentClosed(self.instance.name, "be used")
+        self._end_taps(self.refusal)
+        try:
+            async with asyncio.timeout(self.settings.close_timeout):
+                while self.outbox.unacknowledged:
+                    await self.transport.ask("sync")
+        except (TimeoutError, SwergioError):
+            pass
+        await self.dispatcher.stop()
+        await self.transport.close()
+        left = self.outbox.unacknowledged
+        if left:
+            log.warning("%s closed with %d messages not acknowledged; they may be lost", self.instance, left)
+        self.requests.fail_all(lambda room: HandlerFailed(room, self.instance, "this component was closed"))
+        return left
+
+    def collect_stats(self) -> Stats:
+        """
+        Return the counters, brought up to date.
+        """
+        stats = self.stats
+        stats.late_replies = self.requests.late
+        if self._thread:
+            stats.sent = sum(channel.last for channel in self.outbox.channels)
+            stats.resent = self.outbox.resent
+            stats.duplicates = self.transport.duplicates
+        return replace(stats)
+
+    def check(self) -> None:
+        """
+        Raise if the component cannot be used now.
+        """
+        if self.refusal is not None:
+            raise self.refusal
+
+    def forked(self) -> None:
+        """
+        This is the copy in a forked process: whatever is called from now on is refused.
+        """
+        self.refusal = UsedAfterFork(self.instance.name, os.getppid(), os.getpid())
+
+    # -- sending, from any thread ---------------------------------------------------------------------------------
+
+    def pack(self, data: Any) -> tuple[bytes, Sequence[bytes]]:
+        """
+        Return the packed body; it is the value of this moment that travels.
+        """
+        body, segments = pack(data)
+        size = len(body)
+        if segments:
+            size += sum(map(len, segments))
+        if size > self.settings.max_message:
+            raise MessageTooLarge(size, self.settings.max_message)
+        return body, segments
+
+    def check_room(self, room: str) -> None:
+        """
+        Raise if an application may not send to the room.
+        """
+        if room.__class__ is not str or room not in self._good_rooms:
+            self._good_rooms.add(check_open_room(room))
+
+    def append(
+        self, room: str, to: str | None, type: str, packed: tuple[bytes, Sequence[bytes]], **how: Any
+    ) -> tuple[Channel, int]:
+        """
+        Append to the outbox; a thread that is not the loop's waits while it is full.
+
+        Raises:
+            Backlog: it stayed full for ``send_timeout``, or is full and this is the loop's thread.
+        """
+        while True:
+            self.check()
+            channel, number = self.outbox.append(room, to, type, *packed, **how)
+            if number:
+                return channel, number
+            self.wait_for_room(channel, room)
+
+    def wait_for_room(self, channel: Channel, room: str) -> None:
+        """
+        Wait until the outbox takes more for the channel, as `append`.
+        """
+        on_loop = threading.get_ident() == self._thread
+        seconds = 0.0 if on_loop else self.settings.send_timeout
+        if on_loop or not self.outbox.wait(channel, seconds):
+            raise Backlog(room, channel.stalled_by, seconds)
+
+    async def room_made(self, channel: Channel, room: str, or_until: asyncio.Future[Any] | None = None) -> None:
+        """
+        Wait on the loop until the outbox takes more for the channel, or ``or_until`` is done.
+
+        Raises:
+            Backlog: neither happened for ``send_timeout``.
+        """
+        future = self.loop.create_future()
+        self._room_waiters.setdefault(channel, []).append(future)
+        waited_for = {future} if or_until is None else {future, or_until}
+        seconds = self.settings.send_timeout
+        done, _ = await asyncio.wait(waited_for, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if not done:
+            raise Backlog(room, channel.stalled_by, seconds)
+
+    def _drained(self, channel: Channel) -> None:
+        self.dispatcher.relieved()
+        for future in self._room_waiters.pop(channel, ()):
+            if not future.done():
+                future.set_result(None)
+
+    def _wake(self) -> None:
+        if threading.get_ident() == self._thread:
+            self.transport.wake()
+            return
+        try:
+            self.loop.call_soon_threadsafe(self.transport.wake)
+        except RuntimeError as exc:
+            raise ComponentClosed(self.instance.name, "send") from exc
+
+    def answer(self, message: Message, data: Any, type: str, kind: Kind) -> None:
+        """
+        Send a reply or feedback to the sender of a message; it belongs to the same pass.
+        """
+        self.append(
+            message.room, message.sender, type, self.pack(data), kind=kind, phase=message.phase,
+            root=message.root, parent=message.id,
+        )  # fmt: skip
+
+    def _reply(self, message: Message, data: Any) -> None:
+        message.reply(data)
+
+    def report(self, type: str, data: Mapping[str, Any]) -> None:
+        """
+        Send to the logging room, unless that is not possible now: reports hold nobody up.
+        """
+        if self.refusal is None:
+            self.outbox.append(LOGGING_ROOM, None, type, *self.pack(data))
+
+
+_opened: weakref.WeakSet[Core] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for core in list(_opened):
+        core.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

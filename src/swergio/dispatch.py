@@ -1,0 +1,247 @@
+"""Dispatch: handlers run one at a time and in arrival order; plain ones on a thread, async ones on the loop.
+
+Theory of operation. All messages of a batch have one room and type, so handlers are looked up and threads are crossed
+once per batch. There are two lanes: a queue that the dispatching thread reads (the thread that called ``run``, or one
+of its own), and a task on the loop. Only one lane works at a time: work for the other one is held until this one has
+finished, which keeps the order of a component that has handlers of both sorts.
+
+While a receiver does not take the answers (feedback, replies) of this component, messages that would make more of them
+are stayed, and feedback goes on: so components that answer each other cannot all wait for one another.
+
+The thread notes what it has finished in a deque; the loop collects it by a timer (20 ms), and is woken only when it
+waits for more or when much has been finished: waking it for each batch would cost more than handling a small one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from inspect import isawaitable, iscoroutinefunction
+from typing import Any
+
+from swergio.messages import Kind, Message
+from swergio.received import Received
+
+log = logging.getLogger("swergio.dispatch")
+
+COLLECT_DELAY = 0.02
+COLLECT_BATCHES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """
+    A function that takes messages (or other items); ``answers`` says that what it returns is the reply to a request.
+    """
+
+    function: Callable[[Any], Any]
+    answers: bool = True
+
+    @property
+    def is_async(self) -> bool:
+        """
+        Whether it runs on the loop.
+        """
+        return iscoroutinefunction(self.function)
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """
+    Something for handlers to do, in order: messages of one batch, or (without one) the ``items`` themselves.
+    """
+
+    handlers: tuple[Handler, ...]
+    received: Received | None
+    items: Sequence[Any]
+    on_loop: bool
+
+    @property
+    def replies(self) -> bool:
+        """
+        Whether somebody waits for what the handlers return.
+        """
+        return self.received is not None and self.received.kind is Kind.REQUEST
+
+    @property
+    def answerable(self) -> bool:
+        """
+        Whether handling it may make answers.
+        """
+        return self.received is not None and self.received.kind in (Kind.MESSAGE, Kind.REQUEST)
+
+    def arguments(self) -> Sequence[Any]:
+        """
+        What the handlers are called with, one after another.
+        """
+        received = self.received
+        return self.items if received is None else [Message(received, index) for index in self.items]
+
+
+Finish = Callable[[Work], None]
+Fail = Callable[[Any, Exception], None]
+Reply = Callable[[Message, Any], None]
+
+
+class Dispatcher:
+    """
+    The two lanes of one component.
+
+    Args:
+        finished: Called on the loop when work is done.
+        failed: Called where a handler raised; must not raise.
+        congested: Whether answers are held back, so that only feedback and replies are to be handled.
+        reply: Called with what an answering handler returned for a request.
+    """
+
+    def __init__(self, finished: Finish, failed: Fail, reply: Reply, congested: Callable[[], bool]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._finished = finished
+        self._failed = failed
+        self._reply = reply
+        self._congested = congested
+        self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self._done: deque[Work] = deque()
+        self._held: deque[Work] = deque()
+        self._stayed: deque[Work] = deque()
+        self._here: deque[Work] = deque()
+        self._outstanding = 0
+        self._on_loop = False
+        self._eager = True  # the thread shall wake the loop when it finishes something
+        self._timer: asyncio.TimerHandle | None = None
+        self._woken = asyncio.Event()
+        self._runner = asyncio.create_task(self._run_here(), name="swergio handlers")
+        self._stopped = False
+
+    # -- the loop's thread ----------------------------------------------------------------------------------------
+
+    def submit(self, work: Work) -> None:
+        """
+        Have ``work`` done after everything that was submitted before.
+        """
+        if work.answerable and (self._stayed or self._congested()):
+            self._stayed.append(work)
+        else:
+            self._admit(work)
+
+    def _admit(self, work: Work) -> None:
+        if self._held or (self._outstanding and work.on_loop is not self._on_loop):
+            self._held.append(work)
+            self._eager = True
+        else:
+            self._start(work)
+
+    def relieved(self) -> None:
+        """
+        Answers have left the outbox: take up what was stayed for them.
+        """
+        while self._stayed and not self._congested():
+            self._admit(self._stayed.popleft())
+
+    def _start(self, work: Work) -> None:
+        self._on_loop = work.on_loop
+        self._outstanding += 1
+        if work.on_loop:
+            self._here.append(work)
+            self._woken.set()
+            return
+        self._queue.put(work)
+        if self._timer is None:
+            self._eager = bool(self._held)
+            self._timer = self._loop.call_later(COLLECT_DELAY, self._collect_later)
+
+    async def _run_here(self) -> None:
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            while self._here:
+                work = self._here.popleft()
+                await self._handle_here(work)
+                self._finish(work)
+
+    async def _handle_here(self, work: Work) -> None:
+        replies = work.replies
+        for item in work.arguments():
+            try:
+                for handler in work.handlers:
+                    result = handler.function(item)
+                    if isawaitable(result):
+                        result = await result
+                    if replies and handler.answers:
+                        self._reply(item, result)
+            except Exception as exc:  # noqa: BLE001  whatever user code raises is its owner's to judge
+                self._failed(item, exc)
+
+    def _collect_later(self) -> None:
+        self._timer = None
+        if self._done:
+            self._collect()
+        if self._outstanding and not self._on_loop and self._timer is None:
+            # Nothing came for 20 ms, so a handler takes long: rather be woken than look again and again.
+            self._eager = True
+            if self._done:
+                self._collect()
+
+    def _collect(self) -> None:
+        while self._done:
+            self._finish(self._done.popleft())
+
+    def _finish(self, work: Work) -> None:
+        self._outstanding -= 1
+        self._finished(work)
+        while self._held and (not self._outstanding or self._held[0].on_loop is self._on_loop):
+            self._start(self._held.popleft())
+
+    async def stop(self) -> None:
+        """
+        Stop handling: what is running ends, what is queued is dropped.
+        """
+        self.halt()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._runner is not asyncio.current_task():
+            self._runner.cancel()
+            await asyncio.wait({self._runner})
+
+    # -- the dispatching thread -----------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """
+        Handle what is for plain functions, until ``stop`` or ``halt``; exceptions of ``failed`` pass through.
+        """
+        while (work := self._queue.get()) is not None and not self._stopped:
+            self._handle(work)
+            self._done.append(work)
+            if self._eager or len(self._done) >= COLLECT_BATCHES:
+                self._wake()
+
+    def halt(self) -> None:
+        """
+        Have ``run`` return after the message that is being handled. From any thread.
+        """
+        self._stopped = True
+        self._queue.put(None)
+
+    def _wake(self) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._collect)
+        except RuntimeError:
+            self._stopped = True  # the loop was closed while a handler was running
+
+    def _handle(self, work: Work) -> None:
+        replies = work.replies
+        handlers = work.handlers
+        for item in work.arguments():
+            if self._stopped:
+                return
+            try:
+                for handler in handlers:
+                    result = handler.function(item)
+                    if replies and handler.answers:
+                        self._reply(item, result)
+            except Exception as exc:  # noqa: BLE001  whatever user code raises is its owner's to judge
+                self._failed(item, exc)

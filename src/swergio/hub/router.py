@@ -1,0 +1,338 @@
+"""The conversation between the hub and its components: frames in, frames out; no sockets, no clock.
+
+Theory of operation. A link begins with HELLO, in which a component says who it is and what it has: its place in each
+room and inbox, and its channels with the last number that was acknowledged. WELCOME answers with what the hub has,
+and from there both sides go on where the other one stands: the sender resends, the hub pushes from the member's
+place. A session outlives its links by ``grace`` seconds; so do its memberships, its inbox and its place.
+
+====================  ========================  ===========================================
+state of a session    event                     effect
+====================  ========================  ===========================================
+(none)                HELLO                     attached, WELCOME
+attached              HELLO on another link     attached there; the old link is closed
+attached              link lost                 detached; unappended batches are dropped
+detached              HELLO                     attached, WELCOME, pushing from its places
+detached              ``grace`` passes          removed from every room, as with BYE
+attached              BYE                       removed
+====================  ========================  ===========================================
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable
+from hmac import compare_digest
+from typing import Any
+
+import msgpack
+
+from swergio.codec.batch import MAX_MESSAGES
+from swergio.codec.frames import VERSION, Buffer, Frame, Op, encode, fields, parse
+from swergio.errors import InvalidName, ProtocolError
+from swergio.hub.cursors import Cursor
+from swergio.hub.greeting import TEXT_OR_NONE, ChannelState, Hello, Place, Welcome
+from swergio.hub.rooms import Rooms
+from swergio.hub.sessions import MAX_CONTROL, HubChannel, Parcel, Session
+from swergio.messages import Instance, check_name
+from swergio.outbox import MAX_INSTANCE, Lane, check_destination
+from swergio.transport import Mode
+
+PACKET = 256 * 1024
+
+
+class Refused(Exception):
+    """
+    A HELLO that is not accepted; ``code`` is what the component turns into its error.
+    """
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class Router:
+    """
+    All state of one hub.
+
+    The server calls it with what happens, and then writes what ``collect`` returns: at once for the sessions in
+    ``dirty``, and within 20 ms for those in ``lazy``.
+
+    Args:
+        room_limit: Cost that one log holds for reliable members.
+        memory_limit: Cost that all logs together hold.
+        window: Cost that a member may have ahead of its handlers, for each log.
+        grace: Seconds that a session outlives its connection.
+        max_sessions: Components at once.
+        now: The time at which it begins to exist.
+    """
+
+    def __init__(
+        self, *, room_limit: int, memory_limit: int, window: int, grace: float, max_sessions: int, now: float
+    ) -> None:
+        self.epoch = secrets.token_hex(8)
+        self.rooms = Rooms(self.epoch, room_limit, memory_limit)
+        self.dirty: dict[Session, None] = {}
+        self.lazy: dict[Session, None] = {}
+        self.now = now
+        self._window = window
+        self._grace = grace
+        self._max_sessions = max_sessions
+        self._young_until = now + grace
+        self._handlers: dict[int, Callable[[Session, Frame], None]] = {
+            Op.OPEN: self._open,
+            Op.PUBLISH: self._publish,
+            Op.CONSUMED: self._consumed,
+            Op.ASK: self._ask,
+            Op.WITHDRAW: self._withdraw,
+            Op.BEAT: lambda session, frame: None,
+            Op.BYE: self._bye,
+        }
+
+    # -- called by the server -------------------------------------------------------------------------------------
+
+    def greet(self, link: Any, frame: Frame) -> tuple[Session, Any]:
+        """
+        Take the first frame of a link; return the session, and the link that it had until now, if any.
+
+        Raises:
+            ProtocolError: it is no well-formed HELLO.
+            Refused: the component cannot be accepted.
+        """
+        if frame.op != Op.HELLO or not frame.header:
+            raise ProtocolError(f"a connection begins with HELLO, not with op {frame.op}")
+        if frame.header[0] != VERSION:
+            reason = f"this hub speaks version {VERSION} of the protocol, the component {frame.header[0]!r}"
+            raise Refused("version", reason + ": install the same version of swergio on both sides")
+        _, name, text, secret, unique, epoch = fields(frame, int, str, str, bytes, bool, TEXT_OR_NONE)
+        hello = Hello.unpack(frame.payload)
+        instance = _instance(name, text)
+        resumed = epoch == self.epoch and instance in self.rooms.sessions
+        session = self._session(instance, secret, unique)
+        old = session.link
+        session.detach(self.now)
+        session.link = link
+        welcome = Welcome(
+            {channel.number: self._restore_channel(session, epoch, channel) for channel in hello.channels},
+            self._restore_lanes(session, hello, resumed=resumed),
+            self._restore_rooms(session, hello, known=epoch == self.epoch),
+        )
+        self.rooms.presence.watch_only(session, hello.watched)
+        header = (VERSION, self.epoch, self._window)
+        session.control.appendleft(encode(Op.WELCOME, *header, payload=(welcome.pack(),)))
+        for cursor in session.cursors.values():
+            session.push(cursor)
+        self._mark_dirty(session)
+        self.rooms.appeared(session)
+        return session, old
+
+    def receive(self, session: Session, frame: Frame) -> None:
+        """
+        Take a frame of an attached session.
+
+        Raises:
+            ProtocolError: it is malformed, or not allowed now. The link must be closed.
+        """
+        handler = self._handlers.get(frame.op)
+        if handler is None:
+            raise ProtocolError(f"unknown op {frame.op}")
+        if not session.alive:
+            raise ProtocolError(f"op {frame.op} after BYE")
+        try:
+            handler(session, frame)
+        except InvalidName as exc:
+            raise ProtocolError(str(exc)) from exc
+
+    def receive_packet(self, session: Session, packet: bytes) -> None:
+        """
+        Take every frame of a packet, as `receive`.
+        """
+        for frame in parse(packet):
+            self.receive(session, frame)
+
+    def detach(self, session: Session, link: Any) -> None:
+        """
+        ``link`` is gone.
+        """
+        if session.link is link and session.alive:
+            session.detach(self.now)
+
+    def collect(self, session: Session) -> list[Buffer]:
+        """
+        Return the next packet for an attached session, empty if there is none.
+        """
+        return session.collect(PACKET, self._window)
+
+    def overrun(self, session: Session) -> bool:
+        """
+        Whether the component does not read what it is told, so that its link is better closed.
+        """
+        return len(session.control) > MAX_CONTROL
+
+    def tick(self, now: float) -> None:
+        """
+        Let time pass: drop sessions that did not come back, and rooms that are empty.
+        """
+        self.now = now
+        for session in list(self.rooms.sessions.values()):
+            if session.link is None and now - session.detached_at >= self._grace:
+                self.rooms.remove(session)
+        if self.rooms.young and now >= self._young_until:
+            self.rooms.grow_up()
+        self.rooms.sweep()
+
+    @property
+    def components(self) -> int:
+        """
+        How many components are connected or expected back.
+        """
+        return len(self.rooms.sessions)
+
+    # -- a component comes, or comes back -------------------------------------------------------------------------
+
+    def _session(self, instance: Instance, secret: bytes, unique: bool) -> Session:
+        session = self.rooms.sessions.get(instance)
+        if session is not None:
+            if not compare_digest(session.secret, secret):
+                raise Refused("access", f"{instance} is another component's id")
+            return session
+        for other in self.rooms.named(instance.name):
+            if (unique or other.unique) and other.link is None:
+                self.rooms.remove(other)  # it died and was started again
+            elif unique or other.unique:
+                raise Refused("name", f"{other.instance} is connected, and {instance.name!r} is to be unique")
+        if len(self.rooms.sessions) >= self._max_sessions:
+            raise Refused("busy", f"the hub has {self._max_sessions} components, its 'max_sessions'")
+        lanes = [self.rooms.new_log(instance) for _ in Lane]
+        session = Session(instance, secret, unique, None, lanes, self._mark_dirty, self._mark_lazy)
+        self.rooms.add(session)
+        return session
+
+    def _mark_dirty(self, session: Session) -> None:
+        self.dirty[session] = None
+
+    def _mark_lazy(self, session: Session) -> None:
+        self.lazy[session] = None
+
+    def _restore_channel(self, session: Session, epoch: str | None, state: ChannelState) -> int:
+        channel = session.channels.get(state.number)
+        if channel is None:
+            last = state.acknowledged
+            origin = epoch if last and epoch != self.epoch else None
+            channel = HubChannel(
+                session, state.number, state.room, state.to, Lane(state.lane), last, last, start=last, origin=origin
+            )
+            self.rooms.open(channel)
+        channel.resumed(state.acknowledged)
+        return channel.appended
+
+    def _restore_lanes(self, session: Session, hello: Hello, *, resumed: bool) -> list[Place]:
+        positions = [[] for _ in Lane] if resumed else self.rooms.positions_towards(session)
+        places = []
+        for log, offset, missed in zip(session.lanes, hello.lanes, positions, strict=True):
+            cursor = session.cursors[log.number]
+            log.resume(cursor, offset if resumed else None)
+            places.append(Place(log.number, cursor.covered, resumed, missed))
+        return places
+
+    def _restore_rooms(self, session: Session, hello: Hello, *, known: bool) -> dict[str, Place]:
+        for room in session.rooms.keys() - {membership.room for membership in hello.rooms}:
+            self.rooms.leave(session, room)
+        places = {}
+        for room, mode, echo, offset in hello.rooms:
+            cursor, whole = self.rooms.rejoin(session, room, mode, echo, offset if known else None)
+            positions = [] if whole else cursor.log.positions_at(cursor.pushed)
+            places[room] = Place(cursor.log.number, cursor.covered, whole, positions)
+        return places
+
+    # -- frames ---------------------------------------------------------------------------------------------------
+
+    def _open(self, session: Session, frame: Frame) -> None:
+        number, room, to, lane = fields(frame, int, TEXT_OR_NONE, TEXT_OR_NONE, int)
+        if number in session.channels:
+            return
+        check_destination(room, to)
+        if lane not in tuple(Lane):
+            raise ProtocolError(f"OPEN of lane {lane}")
+        self.rooms.open(HubChannel(session, number, room, to, Lane(lane), 0, 0))
+
+    def _publish(self, session: Session, frame: Frame) -> None:
+        number, first, count, flags, room = fields(frame, int, int, int, int, str)
+        channel = session.channels.get(number)
+        if channel is None or not 0 < count <= MAX_MESSAGES or (channel.room is not None and channel.room != room):
+            raise ProtocolError(f"PUBLISH of {count} messages for {room!r} on channel {number}, which is not for that")
+        if channel.room is None:
+            check_name(room, "room")
+        parcel = Parcel(first, count, flags, room, frame.payload)
+        if parcel.last <= channel.appended:
+            session.acknowledge(channel, 0)  # the acknowledgement was lost with a connection
+        elif first == channel.received + 1:
+            if channel.waiting >= self._window:
+                raise ProtocolError(f"PUBLISH on channel {number} with {channel.waiting} bytes not acknowledged")
+            self.rooms.parking.publish(channel, parcel)
+        elif parcel.last > channel.received:
+            raise ProtocolError(f"PUBLISH of message {first} on channel {number} after {channel.received}")
+
+    def _consumed(self, session: Session, frame: Frame) -> None:
+        number, offset = fields(frame, int, int)
+        cursor = session.cursors.get(number)
+        if cursor is None:
+            return  # of a room that was left meanwhile
+        if cursor.log.consume(cursor, offset):
+            cursor.log.trim()
+            self.rooms.trimmed(cursor.log)
+        if cursor.pushed < cursor.log.end_index:
+            session.push(cursor)
+
+    def _withdraw(self, session: Session, frame: Frame) -> None:
+        number, message = fields(frame, int, int)
+        channel = session.channels.get(number)
+        if channel is not None:
+            self.rooms.parking.withdraw(channel, message)
+
+    def _bye(self, session: Session, frame: Frame) -> None:
+        self.rooms.remove(session)
+
+    def _ask(self, session: Session, frame: Frame) -> None:
+        question, verb, arguments = fields(frame, int, str, list)
+        if (verb, arguments) == ("sync", []):
+            session.sync(question)
+            return
+        try:
+            answer = self._answer(session, verb, arguments)
+        except (InvalidName, ValueError, TypeError) as exc:
+            session.tell(Op.ANSWER, question, str(exc), payload=msgpack.packb(None))
+            return
+        session.tell(Op.ANSWER, question, None, payload=msgpack.packb(answer))
+
+    def _answer(self, session: Session, verb: str, arguments: list[Any]) -> Any:
+        match verb, arguments:
+            case "join", [room, mode, bool(echo)]:
+                cursor = self.rooms.join(session, check_name(room, "room"), Mode(mode), echo)
+                log = cursor.log
+                return [log.number, cursor.covered, log.positions_at(cursor.pushed)]
+            case "leave", [str(room)]:
+                self.rooms.leave(session, room)
+                return True
+            case "members", [str(room)]:
+                return _members(self.rooms.members(room))
+            case (("watch" | "unwatch"), [str(room)]):
+                self.rooms.presence.watch(session, check_name(room, "room"), wanted=verb == "watch")
+                return _members(self.rooms.members(room))
+            case "rooms", []:
+                return self.rooms.describe()
+        raise ValueError(f"the hub cannot be asked {verb!r} with {len(arguments)} arguments")
+
+
+def _instance(name: str, text: str) -> Instance:
+    try:
+        check_name(name, "component")
+    except InvalidName as exc:
+        raise Refused("name", str(exc)) from exc
+    instance = Instance(text)
+    if instance.name != name or not text.removeprefix(name + "#").isalnum() or len(text) > len(name) + 1 + MAX_INSTANCE:
+        raise ProtocolError(f"{text!r} is no instance of {name!r}")
+    return instance
+
+
+def _members(cursors: Iterable[Cursor]) -> list[tuple[str, str]]:
+    return [(cursor.instance, str(cursor.mode)) for cursor in cursors]

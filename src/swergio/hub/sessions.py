@@ -1,0 +1,308 @@
+"""What the hub knows of each component: its session, which outlives connections, and the channels it sends on."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgpack
+
+from swergio.codec.batch import MESSAGE_COST
+from swergio.codec.frames import Buffer, Op, encode
+from swergio.hub.cursors import Cursor
+from swergio.hub.log import Log
+from swergio.hub.positions import Source
+from swergio.messages import Instance
+from swergio.outbox import Lane
+
+MAX_CONTROL = 10_000
+MAX_UNDELIVERED = 1024  # runs of messages
+ACKNOWLEDGE_COST = 1024 * 1024  # acknowledgements wait for company, at most so much or 20 ms
+
+REQUEST = 0b001
+NOW = 0b010
+ALIGNED = 0b100
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parcel:
+    """
+    A published batch that is not in a log yet.
+    """
+
+    first: int
+    count: int
+    flags: int
+    room: str
+    payload: memoryview
+
+    @property
+    def last(self) -> int:
+        """
+        The number of its last message.
+        """
+        return self.first + self.count - 1
+
+    @property
+    def cost(self) -> int:
+        """
+        What it counts for in a log.
+        """
+        return len(self.payload) + MESSAGE_COST * self.count
+
+
+class Undelivered(NamedTuple):
+    """
+    A run of messages that reached nobody: its first number, the number behind its last, and why.
+    """
+
+    first: int
+    end: int
+    reason: str
+
+
+@dataclass(slots=True, eq=False)
+class HubChannel:
+    """
+    One destination of a session.
+
+    Attributes:
+        appended: Number of the last message that is in a log (or was found undeliverable); what is acknowledged.
+        received: Number of the last message that came, so that a resent one is known.
+        parked: What came and cannot be appended yet, in order; dropped with the connection, since it will come again.
+        waiting: What the parked batches cost.
+        start: What ``appended`` was when the hub first heard of the channel.
+        origin: The epoch of the hub that had the channel before, None if there was none.
+        skipped: How many messages right behind ``appended`` were withdrawn, so that nobody misses them.
+        withdrawn: Numbers above ``appended`` that shall not be appended.
+        undelivered: What reached nobody, until it is certain that the component knows.
+    """
+
+    session: Session
+    number: int
+    room: str | None
+    to: str | None
+    lane: Lane
+    appended: int
+    received: int
+    parked: deque[Parcel] = field(default_factory=deque)
+    waiting: int = 0
+    stalled: bool = False
+    start: int = 0
+    origin: str | None = None
+    skipped: int = 0
+    withdrawn: set[int] = field(default_factory=set)
+    undelivered: deque[Undelivered] = field(default_factory=lambda: deque(maxlen=MAX_UNDELIVERED))
+
+    @property
+    def source(self) -> Source:
+        """
+        What members know it as.
+        """
+        return Source(self.session.instance, self.number)
+
+    def park(self, parcel: Parcel) -> None:
+        """
+        Keep a batch until it can be appended.
+        """
+        self.parked.append(parcel)
+        self.waiting += parcel.cost
+
+    def unpark(self) -> None:
+        """
+        Give the first of the parked batches up: it was appended.
+        """
+        self.waiting -= self.parked.popleft().cost
+        if not self.parked and self.session.syncs:
+            self.session.settle()
+
+    def done(self, last: int) -> None:
+        """
+        Note that everything up to ``last`` is in a log, or never will be.
+        """
+        self.appended = last
+        self.stalled = False
+        if self.withdrawn:
+            self.withdrawn = {number for number in self.withdrawn if number > last}
+
+    def not_delivered(self, parcel: Parcel, reason: str) -> None:
+        """
+        Tell the component that a batch reached nobody; again after a reconnect, if it may not know.
+        """
+        run = self.undelivered[-1] if self.undelivered else None
+        if run is not None and (run.end, run.reason) == (parcel.first, reason):
+            self.undelivered[-1] = run._replace(end=parcel.last + 1)
+        else:
+            self.undelivered.append(Undelivered(parcel.first, parcel.last + 1, reason))
+        self.session.due = True  # the acknowledgement travels with it: who has one of them has both
+        self.session.tell(Op.UNDELIVERED, self.number, parcel.first, parcel.count, reason)
+
+    def disconnected(self) -> None:
+        """
+        Forget what will come again.
+        """
+        self.parked.clear()
+        self.waiting = 0
+        self.stalled = False
+        self.received = self.appended
+
+    def resumed(self, acknowledged: int) -> None:
+        """
+        Tell the component, which knows what became of its messages up to ``acknowledged``, of the others.
+        """
+        while self.undelivered and self.undelivered[0].end <= acknowledged + 1:
+            self.undelivered.popleft()
+        for run in self.undelivered:
+            first = max(run.first, acknowledged + 1)
+            self.session.tell(Op.UNDELIVERED, self.number, first, run.end - first, run.reason)
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """
+    One component instance, connected or expected back.
+
+    Attributes:
+        link: Whatever the server wants to reach it by; None while it is not connected.
+        changed: Called when there is something to collect for it.
+        lazy: Called when there is something that may wait 20 ms.
+        lanes: Its inbox: a log for direct messages, for feedback and for replies.
+        cursors: Its places, by log number.
+        ready: Cursors that may have something to push.
+        control: Frames for it that belong to no log.
+        acknowledgements: By channel, what is to be acknowledged with the next packet.
+        syncs: Questions that are answered when nothing is parked any more.
+    """
+
+    instance: Instance
+    secret: bytes
+    unique: bool
+    link: Any
+    lanes: list[Log]
+    changed: Callable[[Session], None]
+    lazy: Callable[[Session], None]
+    detached_at: float = 0.0
+    channels: dict[int, HubChannel] = field(default_factory=dict)
+    cursors: dict[int, Cursor] = field(default_factory=dict)
+    rooms: dict[str, Cursor] = field(default_factory=dict)
+    watching: set[str] = field(default_factory=set)
+    ready: dict[Cursor, None] = field(default_factory=dict)
+    control: deque[list[Buffer]] = field(default_factory=deque)
+    acknowledgements: dict[int, int] = field(default_factory=dict)
+    syncs: list[int] = field(default_factory=list)
+    unacknowledged: int = 0
+    due: bool = False  # acknowledgements shall not wait for other frames any longer
+    alive: bool = True
+
+    def tell(self, op: Op, *header: Any, payload: bytes | None = None) -> None:
+        """
+        Queue a control frame, if the component is there to be told.
+        """
+        if self.link is not None:
+            self.control.append(encode(op, *header, payload=() if payload is None else (payload,)))
+            self.changed(self)
+
+    def push(self, cursor: Cursor) -> None:
+        """
+        Note that a log of the session may have something for it.
+        """
+        self.ready[cursor] = None
+        if self.link is not None:
+            self.changed(self)
+
+    def acknowledge(self, channel: HubChannel, cost: int) -> None:
+        """
+        Queue an acknowledgement; later ones of the same channel replace it.
+        """
+        if self.link is None:
+            return
+        self.acknowledgements[channel.number] = channel.appended
+        self.unacknowledged += cost
+        if self.unacknowledged < ACKNOWLEDGE_COST:
+            self.lazy(self)
+        else:
+            self.due = True
+            self.changed(self)
+
+    def detach(self, now: float) -> None:
+        """
+        The connection is gone. What it had not appended will come again.
+        """
+        self.link = None
+        self.detached_at = now
+        self.control.clear()
+        self.acknowledgements.clear()
+        self.unacknowledged = 0
+        self.due = False
+        self.syncs.clear()
+        for channel in self.channels.values():
+            channel.disconnected()
+
+    def sync(self, question: int) -> None:
+        """
+        Answer ``question`` when everything that came is appended, and acknowledged with the answer.
+        """
+        self.syncs.append(question)
+        self.settle()
+
+    def settle(self) -> None:
+        """
+        Answer the questions of `sync` if nothing is parked.
+        """
+        if not any(channel.parked for channel in self.channels.values()):
+            for question in self.syncs:
+                self.due = True
+                self.tell(Op.ANSWER, question, None, payload=msgpack.packb(o=True))
+            self.syncs.clear()
+
+    def collect(self, limit: int, window: int) -> list[Buffer]:
+        """
+        Return the buffers of the next packet for the component, empty if there is nothing to write.
+
+        Args:
+            limit: Bytes after which the packet is closed.
+            window: What the component may have ahead of its handlers, for each log.
+        """
+        packet: list[Buffer] = []
+        while self.control:
+            packet += self.control.popleft()
+        if self.acknowledgements and self.due:
+            # Not with every packet: of a round trip, parsing them was a tenth. In front of answers, so that whoever asked for ``sync`` has them when the answer comes.
+            packet = self._acknowledge() + packet
+        size = sum(map(len, packet))
+        while self.ready and size < limit:
+            cursor = next(iter(self.ready))
+            entry = cursor.log.next_for(cursor, window)
+            if cursor.missed or (entry is not None and entry.offset != cursor.covered):
+                packet += self._cover(cursor)
+            if entry is None:
+                del self.ready[cursor]
+                continue
+            if entry.aligned and packet:
+                break  # arrays are aligned from the start of a packet
+            cursor.push(entry)
+            packet += entry.frame
+            size += entry.cost
+        if len(self.ready) > 1:
+            # The other logs come first in the next packet, so that none waits for one that always has more.
+            last = next(iter(self.ready))
+            del self.ready[last]
+            self.ready[last] = None
+        return packet
+
+    def _cover(self, cursor: Cursor) -> list[Buffer]:
+        cursor.covered = cursor.log.offset_at(cursor.pushed)
+        missed = cursor.log.take_missed(cursor)
+        payload = (msgpack.packb(missed),) if missed else ()
+        return encode(Op.COVER, cursor.log.number, cursor.covered, payload=payload)
+
+    def _acknowledge(self) -> list[Buffer]:
+        frames: list[Buffer] = []
+        for number, last in self.acknowledgements.items():
+            frames += encode(Op.ACKNOWLEDGE, number, last)
+        self.acknowledgements.clear()
+        self.unacknowledged = 0
+        self.due = False
+        return frames

@@ -1,0 +1,131 @@
+"""What a component knows of those who send to it: what is lost, and what came twice.
+
+Senders number the messages of each of their channels themselves, across the death of a hub. So the number of the last
+message of each *source* (a sender's channel) tells exactly, and each loss once:
+
+- a batch whose numbers are known was sent again;
+- a jump in the numbers is a loss of exactly so many messages;
+- the positions that come with a join say what was sent before it, which concerns nobody who joins;
+- the positions that come with a resume that is not whole say what was missed;
+- a mark says that a source survived a hub, and goes on behind the given number.
+
+A source that was never heard of has lost nothing if all that it sent came before the membership began. It did, unless
+the source was there during the membership: it began with this hub, or came through an earlier one of whose time the
+membership is. (A hub that the member never reached before it died is not known to it: what was sent to such a hub by
+a source of which the member had not heard yet is not reported.)
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from swergio.hub.positions import Position, Source
+from swergio.transport import Mode
+
+MAX_SOURCES = 65_536
+MAX_EPOCHS = 16
+
+
+@dataclass(slots=True, eq=False)
+class Subscription:
+    """
+    A log that the component reads.
+
+    Attributes:
+        room: The room; None for an inbox.
+        next: The offset of the first message that has not come.
+        consumed: Everything before it was handled; ``reported`` is what the hub knows of that.
+        outstanding: Batches that came and were not handled.
+        membership: Tells it from what the component was before it left and joined again.
+        epochs: The hubs before this one in whose time the component was a member.
+    """
+
+    room: str | None
+    mode: Mode
+    echo: bool
+    log: int
+    next: int
+    consumed: int
+    reported: int
+    outstanding: int = 0
+    membership: int = 0
+    epochs: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_EPOCHS))
+
+    def settle(self) -> None:
+        """
+        Note that what came last needs no handling.
+        """
+        if not self.outstanding:
+            self.consumed = self.next
+
+
+class Sources:
+    """
+    The number of the last message of each source. When there are too many, the longest unheard of are forgotten.
+    """
+
+    def __init__(self, instance: str) -> None:
+        self._instance = instance
+        self._heard: dict[Source, tuple[int, int]] = {}  # last number, and the membership in which it came
+        self._complete = True  # nothing was forgotten: what is not known was never heard of
+
+    def deliver(self, sub: Subscription, source: Source, to: str | None, after: int, numbers: range) -> int | None:
+        """
+        Take messages that follow ``after``, the first one at once or behind some that were withdrawn.
+
+        Returns:
+            How many are missing before them; None if they came already.
+        """
+        known, membership = self._heard.get(source, _NEVER)
+        if numbers.start <= known:
+            return None
+        if membership != sub.membership:
+            known = 0 if to == self._instance and self._complete else after
+        self._note(sub, source, numbers.stop - 1)
+        return max(0, after - known)
+
+    def mark(self, sub: Subscription, source: Source, number: int, origin: str) -> int:
+        """
+        Take a mark: ``source`` goes on behind ``number``. Return how many messages are lost.
+        """
+        return self._advance(sub, source, number, number, origin)
+
+    def compare(self, sub: Subscription, positions: Iterable[Position]) -> list[tuple[Source, int]]:
+        """
+        Take the positions of a log in which the place was lost. Return which sources lost how many messages.
+        """
+        lost = []
+        for sender, channel, number, start, origin in positions:
+            if sender != self._instance or sub.echo:
+                source = Source(sender, channel)
+                lost.append((source, self._advance(sub, source, number, start, origin)))
+        return [(source, count) for source, count in lost if count]
+
+    def begin(self, sub: Subscription, positions: Iterable[Position]) -> None:
+        """
+        Take the positions of a log that is read from here on.
+        """
+        for sender, channel, number, _, _ in positions:
+            source = Source(sender, channel)
+            self._note(sub, source, max(number, self._heard.get(source, _NEVER)[0]))
+
+    def _advance(self, sub: Subscription, source: Source, number: int, start: int, origin: str | None) -> int:
+        known, membership = self._heard.get(source, _NEVER)
+        base = known
+        if membership != sub.membership:
+            was_there = origin is None or origin in sub.epochs
+            base = max(known, 0 if was_there else start) if self._complete else number
+        self._note(sub, source, max(number, known))
+        return max(0, number - base)
+
+    def _note(self, sub: Subscription, source: Source, number: int) -> None:
+        self._heard.pop(source, None)
+        self._heard[source] = (number, sub.membership)
+        if len(self._heard) > MAX_SOURCES:
+            del self._heard[next(iter(self._heard))]
+            self._complete = False
+
+
+_NEVER = (-1, -1)

@@ -1,0 +1,344 @@
+"""What the transports that go through a hub have in common: connecting, reconnecting, heartbeats and writing.
+
+A concrete transport adds two functions: how to dial and how to listen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from abc import abstractmethod
+from typing import Any
+
+from swergio.errors import AccessRefused, ConfigurationError, ConnectFailed, ProtocolError, SwergioError
+from swergio.hub.client import HubClient
+from swergio.hub.link import Accept, Link, LinkEvents, LinkOptions, Listener
+from swergio.messages import Instance
+from swergio.transport import Context, Member, Mode, Transport
+
+log = logging.getLogger("swergio.link")
+
+DIAL_TIMEOUT = 1.0
+WELCOME_TIMEOUT = 5.0
+MAX_PAUSE = 1.0
+FIRST_PAUSE = 0.1  # again after a link that was welcomed; one that was only opened proves nothing
+TICK = 1.0
+REPORT_DELAY = 0.02
+REPORT_COST = 1024 * 1024
+
+
+class HubTransport(Transport):
+    """
+    A transport that reaches its rooms through a hub.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._settings = context.settings
+        self._events = context.events
+        self._client = HubClient(context.instance, context.unique, context.outbox, context.events)
+        self._loop = asyncio.get_running_loop()
+        self._link: Link | None = None
+        self._lost: asyncio.Future[str] | None = None
+        self._welcome: asyncio.Future[None] = self._loop.create_future()
+        self._keeper: asyncio.Task[None] | None = None
+        self._problem = "no answer"
+        self._final: SwergioError | None = None
+        self._turn_used = self._more = False
+        self._unreported = 0
+        self._report_timer: asyncio.TimerHandle | None = None
+        self._sent_at = self._due = self._loop.time()
+        self._closing = False
+
+    @classmethod
+    @abstractmethod
+    async def dial(cls, url: str, events: LinkEvents, options: LinkOptions) -> Link:
+        """
+        Connect to a hub.
+        """
+
+    @classmethod
+    @abstractmethod
+    async def listen(cls, url: str, accept: Accept, options: LinkOptions) -> Listener:
+        """
+        Accept links for a hub.
+        """
+
+    # -- connecting -----------------------------------------------------------------------------------------------
+
+    async def connect(self) -> None:
+        """
+        Establish the first connection; see `Transport.connect`.
+        """
+        self._keeper = asyncio.create_task(self._keep_connected(), name="swergio link")
+        waiting = {self._keeper, self._welcome}
+        try:
+            await asyncio.wait(waiting, timeout=self._settings.connect_timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not self._welcome.done() or self._final:
+                self._keeper.cancel()
+        if self._final is not None:
+            raise self._final
+        if not self._welcome.done():
+            seconds = f"within {self._settings.connect_timeout:g} s (the setting 'connect_timeout')"
+            question = ". Is the hub running?" if self._settings.url else ""
+            raise ConnectFailed(self._where, f"{self._problem}, {seconds}{question}")
+
+    @property
+    def _where(self) -> str:
+        return self._settings.url or "the hub of this user"
+
+    async def _keep_connected(self) -> None:
+        pause = FIRST_PAUSE
+        while not self._closing:
+            welcomes = self._client.welcomes
+            try:
+                await self._live()
+            except (OSError, ConnectFailed) as exc:
+                # The user's own hub may be another by the next try, with another token.
+                if isinstance(exc, AccessRefused) and self._settings.url is not None:
+                    self._final = exc
+                self._problem = exc.reason if isinstance(exc, ConnectFailed) else str(exc) or type(exc).__name__
+            except ConfigurationError as exc:
+                self._final = exc
+            self._final = self._final or self._client.refusal
+            if self._final is not None:
+                self._give_up(self._final)
+                return
+            if self._client.welcomes > welcomes:
+                pause = FIRST_PAUSE
+            log.debug("not connected to %s: %s", self._where, self._problem)
+            await asyncio.sleep(random.uniform(0, pause))
+            pause = min(2 * pause, MAX_PAUSE)
+
+    async def _live(self) -> None:
+        url, token = await self._address()
+        self._lost = self._loop.create_future()
+        try:
+            async with asyncio.timeout(DIAL_TIMEOUT):
+                self._link = await self.dial(url, self, self._options(token))
+        except TimeoutError as exc:
+            raise ConnectFailed(url, f"no connection within {DIAL_TIMEOUT:g} s") from exc
+        if self._lost.done():
+            self._link = None
+            raise ConnectFailed(url, self._lost.result())
+        self._client.begin()
+        self._pump()
+        watch = self._loop.call_later(WELCOME_TIMEOUT, self._expect_welcome, self._link)
+        ticker = asyncio.create_task(self._tick(), name="swergio heartbeat")
+        try:
+            self._problem = await self._lost
+        finally:
+            watch.cancel()
+            ticker.cancel()
+            link, self._link = self._link, None
+            if not self._lost.done():
+                link.abort()
+
+    async def _address(self) -> tuple[str, str | None]:
+        if self._settings.url is None:
+            from swergio.hub.ondemand import locate
+
+            return await asyncio.to_thread(locate, self._settings)
+        token = self._settings.token
+        return self._settings.url, token.get_secret_value() if token else None
+
+    def _options(self, token: str | None) -> LinkOptions:
+        settings = self._settings
+        return LinkOptions(
+            token=token,
+            max_packet=settings.max_message + 4 * 2**20,
+            tls_ca=str(settings.tls_ca) if settings.tls_ca else None,
+            tls_cert=str(settings.tls_cert) if settings.tls_cert else None,
+            tls_key=str(settings.tls_key) if settings.tls_key else None,
+        )
+
+    def _expect_welcome(self, link: Link) -> None:
+        if not self._client.welcomed:
+            self._problem = f"no welcome within {WELCOME_TIMEOUT:g} s"
+            link.abort()
+
+    def _give_up(self, error: SwergioError) -> None:
+        if isinstance(error, ConnectFailed):
+            error.url = self._where
+        if self._welcome.done():
+            self._events.failed(error)
+
+    # -- events of the link ---------------------------------------------------------------------------------------
+
+    def packet_received(self, packet: bytes) -> None:
+        """
+        Take what came, and write what follows from it.
+        """
+        try:
+            self._client.receive(packet)
+        except (ProtocolError, ValueError, TypeError, KeyError) as exc:
+            log.error("the hub sent what cannot be understood; connecting again: %s", exc)
+            if self._link is not None:
+                self._link.abort()
+            return
+        if self._client.welcomed and not self._welcome.done():
+            self._welcome.set_result(None)
+        self.wake()
+
+    def writable_again(self) -> None:
+        """
+        Go on writing.
+        """
+        self._pump()
+
+    def link_lost(self, reason: str, *, final: bool = False) -> None:
+        """
+        Connect again, unless the other end said that this is useless.
+        """
+        if final and self._final is None:
+            self._final = AccessRefused(self._where, reason)
+        if self._client.welcomed:
+            self._client.welcomed = False
+            self._events.disconnected(reason)
+        if self._lost is not None and not self._lost.done():
+            self._lost.set_result(reason)
+
+    # -- writing --------------------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """
+        Write at once; what else is sent in this turn of the loop travels together at its end.
+
+        So a lone message does not wait for the end of the turn (two turns of a round trip, 15 % of its time), and
+        many messages make few packets.
+        """
+        if self._turn_used:
+            self._more = True
+            return
+        self._turn_used = True
+        self._loop.call_soon(self._turn_over)
+        self._pump()
+
+    def _turn_over(self) -> None:
+        self._turn_used = False
+        if self._more:
+            self._more = False
+            self._pump()
+
+    def _pump(self) -> None:
+        link = self._link
+        while link is not None and link.writable:
+            packet = self._client.collect(report=self._report_timer is None)
+            if not packet:
+                break
+            self._sent_at = self._loop.time()
+            link.send(packet)
+
+    async def _tick(self) -> None:
+        pace = min(TICK, self._settings.heartbeat / 2)
+        self._due = self._loop.time() + pace
+        while True:
+            await asyncio.sleep(pace)
+            now = self._loop.time()
+            late = now - self._due > pace  # this loop was held up, so that silence of the hub proves nothing
+            self._due = now + pace
+            link = self._link
+            if link is None:
+                return
+            if now - link.received_at > self._settings.dead_after and not late:
+                link.abort()
+            elif now - self._sent_at >= self._settings.heartbeat:
+                self._client.beat()
+                self._pump()
+
+    # -- Transport ------------------------------------------------------------------------------------------------
+
+    @property
+    def duplicates(self) -> int:
+        """
+        See `Transport.duplicates`.
+        """
+        return self._client.duplicates
+
+    async def join(self, room: str, mode: Mode, echo: bool) -> None:
+        """
+        See `Transport.join`.
+        """
+        await self._ask("join", (room, str(mode), echo), lambda value: self._client.joined(room, mode, echo, value))
+
+    async def leave(self, room: str) -> None:
+        """
+        See `Transport.leave`.
+        """
+        self._client.left(room)
+        await self._ask("leave", (room,))
+
+    async def ask(self, verb: str, *arguments: Any) -> Any:
+        """
+        See `Transport.ask`.
+        """
+        if verb in ("watch", "unwatch"):
+            self._client.watching(arguments[0], verb == "watch")
+        if verb == "sync":
+            self._pump()  # what was queued before goes out before the question
+        value = await self._ask(verb, arguments)
+        if verb in ("members", "watch", "unwatch"):
+            return [Member(Instance(instance), Mode(mode)) for instance, mode in value]
+        return value
+
+    async def _ask(self, verb: str, arguments: tuple[Any, ...], take: Any = None) -> Any:
+        future: asyncio.Future[Any] = self._loop.create_future()
+
+        def answer(value: Any, error: str | None) -> None:
+            if error is None and take is not None:
+                take(value)
+            if not future.done():
+                if error is None:
+                    future.set_result(value)
+                else:
+                    future.set_exception(ConnectFailed(self._where, error))
+
+        question = self._client.ask(verb, arguments, answer)
+        self.wake()
+        try:
+            return await future
+        finally:
+            self._client.forget(question)
+
+    def consumed(self, receipt: Any) -> None:
+        """
+        See `Transport.consumed`. Reported at once after a mebibyte, else within 20 ms.
+        """
+        self._client.consumed(receipt)
+        self._unreported += receipt[2]
+        if self._unreported >= REPORT_COST:
+            self._report()
+        elif self._report_timer is None:
+            self._report_timer = self._loop.call_later(REPORT_DELAY, self._report)
+
+    def _report(self) -> None:
+        if self._report_timer is not None:
+            self._report_timer.cancel()
+            self._report_timer = None
+        self._unreported = 0
+        self._pump()
+
+    def withdraw(self, channel: int, number: int) -> None:
+        """
+        See `Transport.withdraw`.
+        """
+        self._client.withdraw(channel, number)
+        self.wake()
+
+    async def close(self) -> None:
+        """
+        See `Transport.close`.
+        """
+        self._closing = True
+        if self._report_timer is not None:
+            self._report_timer.cancel()
+        link = self._link
+        if link is not None and self._lost is not None:
+            self._client.bye()
+            self._pump()
+            link.close("bye")
+            await asyncio.wait({self._lost}, timeout=1.0)
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait({self._keeper})

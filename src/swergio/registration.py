@@ -1,0 +1,98 @@
+"""What a component declares before it is connected; the same words on both faces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from swergio.core import Core
+from swergio.dispatch import Handler
+from swergio.errors import ConfigurationError
+from swergio.messages import Instance, check_name
+from swergio.stats import Stats
+from swergio.transport import Mode
+
+H = TypeVar("H", bound=Callable[..., Any])
+
+
+class Registration:
+    """
+    The declarations of a component: its handlers and nodes.
+    """
+
+    _core: Core
+
+    @property
+    def name(self) -> str:
+        """
+        The component's name, shared by its replicas.
+        """
+        return self._core.instance.name
+
+    @property
+    def instance(self) -> Instance:
+        """
+        The id of this running component; messages addressed to it reach nobody else.
+        """
+        return self._core.instance
+
+    @property
+    def stats(self) -> Stats:
+        """
+        What it has counted since it began.
+        """
+        return self._core.collect_stats()
+
+    def on(self, room: str, type: str | None = None, *, lossy: bool = False, echo: bool = False) -> Callable[[H], H]:
+        """
+        Register a handler for the messages of a room, and make the component a member of it.
+
+        The handler is called with each `Message`, in the order of arrival, one at a time with all other handlers of
+        the component: a plain function on the dispatching thread, an ``async def`` function on the event loop. What
+        it returns is the reply, if the message was a request (``None`` too). If it raises, the component goes on.
+
+        Args:
+            room: The room; handlers of one room and type are called in the order of their registration.
+            type: Only messages of this type; None for those that no other handler of the room is registered for.
+            lossy: Skip messages (counted) rather than slow the senders down.
+            echo: Receive the component's own messages too.
+
+        Raises:
+            InvalidName: the room cannot be named so.
+            ConfigurationError: an asyncio component is connected and has not joined the room.
+        """
+        check_name(room, "room")
+
+        def register(function: H) -> H:
+            self._add_handler(room, type, Handler(function), Mode.LOSSY if lossy else Mode.RELIABLE, echo)
+            return function
+
+        return register
+
+    def on_loss(self, function: H) -> H:
+        """
+        Register a function that is called with each `Loss`: messages that this component will never get.
+        """
+        self._core.loss_handlers += (Handler(function, answers=False),)
+        return function
+
+    def _add_handler(self, room: str, type: str | None, handler: Handler, mode: Mode, echo: bool) -> None:
+        core = self._core
+        known_mode, known_echo = core.modes.get(room, (Mode.LOSSY, False))
+        mode = Mode.RELIABLE if Mode.RELIABLE in (mode, known_mode) else mode
+        how = (mode, echo or known_echo)
+        key = (room, None if type is None else str(type))
+        core.handlers[key] = (*core.handlers.get(key, ()), handler)
+        if core.modes.get(room) != how:
+            core.modes[room] = how
+            self._ensure_joined(room, *how)
+
+    def _ensure_joined(self, room: str, mode: Mode, echo: bool) -> None:
+        """
+        Join a room that a handler was just registered for, if the component is connected.
+        """
+        if self._core.refusal is None:
+            raise ConfigurationError(
+                f"{self.name!r} is connected and not in room {room!r}",
+                remedy="Register handlers before it starts, or await join(room) first",
+            )

@@ -1,0 +1,139 @@
+"""Requests and their replies: what a component has asked and who has answered."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from swergio.errors import HandlerFailed, NoMembers, RequestError
+from swergio.messages import Kind, Message
+from swergio.outbox import Channel
+from swergio.received import Received, message_id
+
+
+class Done(Protocol):
+    """
+    What asyncio's and concurrent's futures have in common.
+    """
+
+    def done(self) -> bool:
+        """
+        Whether it has a result.
+        """
+
+    def set_result(self, result: bool, /) -> None:
+        """
+        Give it its result.
+        """
+
+
+class Request:
+    """
+    One question, until it has all its answers or is given up.
+
+    Args:
+        room: Where it was asked.
+        wanted: How many answers complete it, each from another instance.
+        done: A future of either kind; its result is set, on the loop's thread, when the request is complete or has
+            failed.
+    """
+
+    __slots__ = ("_done", "channel", "error", "number", "replies", "room", "wanted")
+
+    def __init__(self, room: str, wanted: int, done: Done) -> None:
+        self.room = room
+        self.wanted = wanted
+        self.replies: list[Message] = []
+        self.error: RequestError | None = None
+        self.channel: Channel | None = None
+        self.number = 0
+        self._done = done
+
+    def answer(self, message: Message) -> bool:
+        """
+        Take a reply; False if there are enough, or its sender has answered already.
+        """
+        if len(self.replies) >= self.wanted or self.error is not None:
+            return False
+        if any(reply.sender == message.sender for reply in self.replies):
+            return False
+        self.replies.append(message)
+        if message.kind is Kind.FAILED_REPLY and self.wanted == 1:
+            self.error = HandlerFailed(self.room, message.sender, str(message.data))
+        if len(self.replies) >= self.wanted or self.error is not None:
+            self._complete()
+        return True
+
+    def fail(self, error: RequestError) -> None:
+        """
+        End it with an error.
+        """
+        self.error = error
+        self._complete()
+
+    def _complete(self) -> None:
+        if not self._done.done():
+            self._done.set_result(True)
+
+
+class Requests:
+    """
+    The open requests of a component. Replies that match none are counted as late.
+    """
+
+    def __init__(self, instance: str) -> None:
+        self._instance = instance
+        self._open: dict[str, Request] = {}
+        self._lock = threading.Lock()
+        self.late = 0
+
+    def begin(self, request: Request, append: Callable[[], tuple[Channel, int]]) -> tuple[Channel, int]:
+        """
+        Send a request by ``append`` and wait for its replies; number 0 says that the outbox was full.
+
+        Under one lock, since the reply may be here before the number of the request is known.
+        """
+        with self._lock:
+            channel, number = append()
+            if number:
+                request.channel, request.number = channel, number
+                self._open[message_id(self._instance, channel.number, number)] = request
+            return channel, number
+
+    def end(self, request: Request) -> None:
+        """
+        Wait no longer for a request; replies that still come are late.
+        """
+        if request.channel is not None:
+            with self._lock:
+                self._open.pop(message_id(self._instance, request.channel.number, request.number), None)
+
+    def resolve(self, received: Received) -> None:
+        """
+        Hand a batch of replies to their requests.
+        """
+        for index in range(received.count):
+            with self._lock:
+                request = self._open.get(received.parent(index) or "")
+            if request is None or not request.answer(Message(received, index)):
+                self.late += 1
+
+    def undeliverable(self, channel: int, first: int, count: int) -> None:
+        """
+        Fail the requests among messages that reached nobody.
+        """
+        for number in range(first, first + count):
+            with self._lock:
+                request = self._open.get(message_id(self._instance, channel, number))
+            if request is not None:
+                request.fail(NoMembers(request.room, 0))
+
+    def fail_all(self, error: Callable[[str], RequestError]) -> None:
+        """
+        Fail everything that is open, with an error made for each room.
+        """
+        with self._lock:
+            requests = list(self._open.values())
+        for request in requests:
+            request.fail(error(request.room))

@@ -1,0 +1,277 @@
+"""The transport boundary: what moves messages between one component and the rooms of one deployment.
+
+A transport takes batches from the component's `Outbox` and acknowledges them, and reports what arrives to the
+component's `Events`. It is connected for its whole life: reconnecting is its own affair. It is found by the scheme of
+a URL through the entry-point group ``swergio.transports``; swergio's own are found in exactly the same way.
+"""
+
+from __future__ import annotations
+
+import difflib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from swergio.errors import ConfigurationError, MissingExtra, SwergioError, UnknownScheme
+from swergio.outbox import Outbox
+
+if TYPE_CHECKING:
+    from swergio.messages import Instance
+    from swergio.settings import Settings
+
+GROUP = "swergio.transports"
+
+
+@dataclass(frozen=True, slots=True)
+class Guarantees:
+    """
+    What a transport promises; the conformance suite holds it to what it claims.
+
+    Attributes:
+        one_order: All members of a room see one order.
+        recovers: What was sent while a connection was broken arrives after it is back.
+        back_pressure: A full reliable member slows its senders, and loses nothing.
+        knows_members: It can tell at once who is in a room.
+        durable: Messages outlive the server process.
+    """
+
+    one_order: bool = True
+    recovers: bool = True
+    back_pressure: bool = True
+    knows_members: bool = True
+    durable: bool = False
+
+
+class Mode(StrEnum):
+    """
+    How a member takes part in a room.
+
+    A reliable member slows the senders when it is full; a lossy one skips ahead, counted; an observer is lossy, sees
+    the direct messages of the room too, and does not count as a member for requests.
+    """
+
+    RELIABLE = "reliable"
+    LOSSY = "lossy"
+    OBSERVER = "observer"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """
+    One member of a room.
+    """
+
+    instance: Instance
+    mode: Mode
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """
+    Messages that a member should have had and will not get.
+
+    Attributes:
+        room: Where they were sent.
+        sender: The instance that sent them.
+        count: How many.
+        reason: What happened to them.
+    """
+
+    room: str
+    sender: Instance
+    count: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.count} messages of {self.sender} in {self.room!r} are lost: {self.reason}"
+
+
+@dataclass(slots=True, eq=False)
+class Inbound:
+    """
+    A batch that came in, in order, for the first time.
+
+    ``receipt`` is the transport's own note, given back to `Transport.consumed`; ``lossy`` says that the member need
+    not slow anyone.
+    """
+
+    room: str
+    to: str | None
+    sender: Instance
+    channel: int
+    first: int
+    count: int
+    attempt: int
+    payload: memoryview
+    receipt: Any
+    lossy: bool = False
+
+
+class Events(Protocol):
+    """
+    What a transport tells its component, always on the loop's thread. None of these may raise or block.
+    """
+
+    def delivered(self, inbound: Inbound) -> None:
+        """
+        A batch came.
+        """
+
+    def lost(self, loss: Loss) -> None:
+        """
+        Messages of a reliable membership will never come.
+        """
+
+    def dropped(self, room: str, count: int) -> None:
+        """
+        A lossy member skipped ``count`` messages.
+        """
+
+    def undeliverable(self, channel: int, first: int, count: int, reason: str) -> None:
+        """
+        Own messages reached nobody and never will.
+        """
+
+    def presence(self, room: str, instance: Instance, joined: bool) -> None:
+        """
+        Somebody joined or left a room that is watched.
+        """
+
+    def connected(self, *, resumed: bool) -> None:
+        """
+        A connection stands; ``resumed`` if the other end knew the component already.
+        """
+
+    def disconnected(self, reason: str) -> None:
+        """
+        The connection broke; the transport connects again.
+        """
+
+    def failed(self, error: SwergioError) -> None:
+        """
+        The transport gave up for good: nothing will be delivered or acknowledged again.
+        """
+
+
+class Transport(ABC):
+    """
+    Moves messages between one component and the rooms of one deployment. All calls on the loop's thread.
+    """
+
+    guarantees: ClassVar[Guarantees] = Guarantees()
+
+    @property
+    def duplicates(self) -> int:
+        """
+        How many messages came a second time and were dropped.
+        """
+        return 0
+
+    @abstractmethod
+    async def connect(self) -> None:
+        """
+        Establish the first connection, under the settings' ``connect_timeout``.
+
+        Raises:
+            ConnectFailed, AccessRefused, IncompatiblePeer, NameTaken: with the reason of the last try.
+        """
+
+    @abstractmethod
+    def wake(self) -> None:
+        """
+        The outbox has something to take. Must return at once.
+        """
+
+    @abstractmethod
+    async def join(self, room: str, mode: Mode, echo: bool) -> None:
+        """
+        Become a member, or change how; effective when it returns, whoever sends. Cancelled: may or may not be joined.
+        """
+
+    @abstractmethod
+    async def leave(self, room: str) -> None:
+        """
+        Cease to be a member; nothing of the room is delivered once it returned.
+        """
+
+    @abstractmethod
+    async def ask(self, verb: str, *arguments: Any) -> Any:
+        """
+        Ask the deployment something.
+
+        ``members`` (room) gives a list of `Member`; ``watch`` and ``unwatch`` (room) too, and begin or end the
+        reports of who joins and leaves; ``rooms`` gives a list of dicts; ``sync`` returns once all that was taken
+        from the outbox before is acknowledged.
+        """
+
+    @abstractmethod
+    def consumed(self, receipt: Any) -> None:
+        """
+        The batch with this receipt was handled: its credit goes back. Receipts of a room come back in order.
+        """
+
+    @abstractmethod
+    def withdraw(self, channel: int, number: int) -> None:
+        """
+        A request that still waits for a member shall not reach one any more.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """
+        Leave in good order and release everything, within a second. Never raises for what the other end does.
+        """
+
+
+@dataclass(slots=True)
+class Context:
+    """
+    What a transport is made with.
+
+    Attributes:
+        settings: Timeouts, limits, token and TLS; ``settings.url`` may be None for the user's own hub.
+        instance: Who the component is.
+        unique: It wants to be the only one of its name.
+        outbox: What it sends.
+        events: Whom to tell.
+    """
+
+    settings: Settings
+    instance: Instance
+    unique: bool
+    outbox: Outbox
+    events: Events
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def find(url: str) -> type[Any]:
+    """
+    Return the transport class for the scheme of ``url``; nothing is imported before its scheme is asked for.
+
+    Raises:
+        UnknownScheme: no installed package claims the scheme.
+        MissingExtra: the transport needs packages that are not installed.
+        ConfigurationError: two packages claim the scheme.
+    """
+    scheme, separator, _ = url.partition("://")
+    known = metadata.entry_points(group=GROUP)
+    points = {point.value: point for point in known if point.name == scheme}
+    if not separator or not points:
+        raise _unknown(url, scheme if separator else "", sorted({point.name for point in known}))
+    if len(points) > 1:
+        raise ConfigurationError(f"{' and '.join(points)} both claim {scheme}://", remedy="Uninstall one of them")
+    (point,) = points.values()
+    try:
+        return point.load()  # type: ignore[no-any-return]
+    except ImportError as exc:
+        extra = f"swergio[{point.extras[0] if point.extras else scheme}]"
+        raise MissingExtra(f"{scheme}:// cannot be used: {exc}", remedy=f"Run: pip install '{extra}'") from exc
+
+
+def _unknown(url: str, scheme: str, known: list[str]) -> UnknownScheme:
+    near = difflib.get_close_matches(scheme, known, 1)
+    hint = f"Did you mean {near[0]}://?" if near else "Is the package that brings it installed?"
+    return UnknownScheme(f"no transport for {url!r}", "one of " + ", ".join(f"{name}://" for name in known), hint)

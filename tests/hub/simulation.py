@@ -1,0 +1,377 @@
+"""
+A world in memory, without sockets and clocks: components and a hub, joined by wires that lose what is on them when
+they are cut. Nothing moves unless it is told to, so that every interleaving can be played and played again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from swergio.codec import pack
+from swergio.codec.batch import Batch
+from swergio.codec.frames import join, parse
+from swergio.errors import SwergioError
+from swergio.hub.client import HubClient
+from swergio.hub.router import Router
+from swergio.hub.sessions import Session
+from swergio.messages import Instance, Kind
+from swergio.outbox import Channel, Outbox
+from swergio.transport import Inbound, Loss, Mode
+
+ROOM_LIMIT = 4000
+MEMORY_LIMIT = 100_000
+WINDOW = 1500
+OUTBOX_LIMIT = 3000
+GRACE = 20.0
+
+
+class Got(NamedTuple):
+    """
+    One message that a component received.
+    """
+
+    room: str
+    to: str | None
+    sender: str
+    channel: int
+    number: int
+    data: Any
+    epoch: str | None
+
+
+@dataclass
+class Membership:
+    """
+    What a component received of a room between joining and leaving it.
+
+    ``before`` is where the senders stood when it joined, ``sent`` what they had handed to their outboxes then.
+    """
+
+    mode: Mode
+    echo: bool
+    before: dict[str, int]
+    sent: dict[str, int]
+    got: list[Got] = field(default_factory=list)
+    lost: Counter[str] = field(default_factory=Counter)
+    dropped: int = 0
+    expired: bool = False  # the hub gave the member up, or died, at some time
+
+
+class Wire:
+    """
+    One connection, with the packets that are on their way in each direction.
+    """
+
+    def __init__(self) -> None:
+        self.up: deque[bytes] = deque()
+        self.down: deque[bytes] = deque()
+        self.session: Session | None = None
+        self.open = True
+
+    def cut(self) -> None:
+        """
+        Lose what is on its way, and everything from now on.
+        """
+        self.open = False
+        self.up.clear()
+        self.down.clear()
+
+
+class Component:
+    """
+    One component: what it was told, what it has not consumed, and its end of a wire.
+    """
+
+    def __init__(self, world: World, name: str, unique: bool = False) -> None:
+        self.world = world
+        self.instance = Instance.of(name)
+        self.outbox = Outbox(OUTBOX_LIMIT, WINDOW, lambda: None)
+        self.client = HubClient(self.instance, unique, self.outbox, self)
+        self.wire = Wire()
+        self.wire.open = False
+        self.received: list[Got] = []
+        self.unread: deque[Inbound] = deque()
+        self.memberships: dict[str, Membership] = {}
+        self.joining: dict[str, int] = {}
+        self.lost_directly: Counter[str] = Counter()
+        self.undelivered: list[tuple[int, int, str]] = []
+        self.presences: list[tuple[str, str, bool]] = []
+        self.answers: list[tuple[str, Any, str | None]] = []
+
+    # -- what the transport would do ------------------------------------------------------------------------------
+
+    def connect(self) -> Component:
+        """
+        Get a new wire and queue HELLO on it.
+        """
+        self.wire.cut()
+        self.wire = Wire()
+        self.client.begin()
+        return self.write()
+
+    def cut(self, *, hub_knows: bool = True) -> None:
+        """
+        Lose the wire; the hub may not notice before the next one comes.
+        """
+        session, wire = self.wire.session, self.wire
+        wire.cut()
+        self.client.welcomed = False
+        if hub_knows and session is not None:
+            self.world.router.detach(session, wire)
+
+    def write(self) -> Component:
+        """
+        Put everything that there is to say on the wire.
+        """
+        while self.wire.open and (packet := self.client.collect()):
+            self.wire.up.append(join(packet))
+        return self
+
+    def read(self, packets: int = 1000) -> None:
+        """
+        Take packets from the wire, and write what follows from them.
+        """
+        while self.wire.down and packets:
+            packets -= 1
+            self.client.receive(self.wire.down.popleft())
+        self.write()
+
+    def consume(self, batches: int = 1000) -> None:
+        """
+        Handle what came.
+        """
+        while self.unread and batches:
+            batches -= 1
+            self.client.consumed(self.unread.popleft().receipt)
+        self.write()
+
+    def ask(self, verb: str, *arguments: Any, take: Callable[[Any], None] = lambda value: None) -> int:
+        """
+        Ask the hub something.
+        """
+
+        def answer(value: Any, error: str | None) -> None:
+            if error is None:
+                take(value)
+            self.answers.append((verb, value, error))
+
+        number = self.client.ask(verb, arguments, answer)
+        self.write()
+        return number
+
+    def join(self, room: str, mode: Mode = Mode.RELIABLE, *, echo: bool = False) -> Component:
+        """
+        Ask to become a member, which it is when the answer has come.
+        """
+
+        def joined(value: Any) -> None:
+            self.client.joined(room, mode, echo, value)
+            self.joining[room] -= 1
+            before = {position[0]: position[2] for position in value[2]}
+            self.memberships[room] = Membership(mode, echo, before, self.world.sent_to(room))
+
+        self.joining[room] = self.joining.get(room, 0) + 1
+        self.ask("join", room, str(mode), echo, take=joined)
+        return self
+
+    def leave(self, room: str) -> None:
+        """
+        Cease to be a member at once.
+        """
+        self.client.left(room)
+        self.memberships.pop(room, None)
+        self.ask("leave", room)
+
+    def send(
+        self, room: str, data: Any = None, *, to: str | None = None, kind: Kind = Kind.MESSAGE, array: int = 0, **how: Any
+    ) -> int:
+        """
+        Send to a room, or directly; return the number of the message, 0 if the outbox was full.
+        """
+        value = {"data": data, "array": np.zeros(array, np.uint8)} if array else data
+        _, number = self.outbox.append(room, to, how.pop("type", "DATA/TEXT"), *pack(value), kind=kind, **how)
+        self.write()
+        return number
+
+    def channel(self, room: str, to: str | None = None, kind: Kind = Kind.MESSAGE) -> Channel:
+        """
+        Return the channel that leads there.
+        """
+        return self.outbox.channel_to(room, to, kind)
+
+    def data(self, room: str | None = None) -> list[Any]:
+        """
+        Return what was received, of one room if it is given.
+        """
+        return [got.data for got in self.received if room in {None, got.room}]
+
+    # -- Events ---------------------------------------------------------------------------------------------------
+
+    def delivered(self, inbound: Inbound) -> None:
+        batch = Batch(inbound.payload, inbound.count)
+        membership = self.memberships.get(inbound.room) if inbound.to is None else None
+        for index in range(inbound.count):
+            data = batch.body(index, "")
+            got = Got(
+                inbound.room, inbound.to, inbound.sender, inbound.channel, inbound.first + index,
+                data["data"] if isinstance(data, dict) else data, self.client._epoch,
+            )  # fmt: skip
+            self.received.append(got)
+            if membership is not None:
+                membership.got.append(got)
+        self.unread.append(inbound)
+
+    def lost(self, loss: Loss) -> None:
+        membership = self.memberships.get(loss.room)
+        (self.lost_directly if membership is None else membership.lost)[loss.sender] += loss.count
+
+    def dropped(self, room: str, count: int) -> None:
+        self.memberships[room].dropped += count
+
+    def undeliverable(self, channel: int, first: int, count: int, reason: str) -> None:
+        self.undelivered.extend((channel, number, reason) for number in range(first, first + count))
+
+    def presence(self, room: str, instance: Instance, joined: bool) -> None:
+        self.presences.append((room, instance, joined))
+
+    def connected(self, resumed: bool) -> None:
+        pass
+
+    def disconnected(self, reason: str) -> None:
+        pass
+
+    def failed(self, error: SwergioError) -> None:
+        raise error
+
+
+class World:
+    """
+    One hub after another, and the components.
+    """
+
+    def __init__(self, **limits: Any) -> None:
+        self.limits = {
+            "room_limit": ROOM_LIMIT, "memory_limit": MEMORY_LIMIT, "window": WINDOW, "grace": GRACE,
+            "max_sessions": 100, **limits,
+        }  # fmt: skip
+        self.now = 0.0
+        self.components: list[Component] = []
+        self.router = Router(**self.limits, now=self.now)
+
+    def add(self, *names: str, **how: Any) -> list[Component]:
+        """
+        Add components that are connected.
+        """
+        added = [Component(self, name, **how) for name in names]
+        self.components += added
+        for component in added:
+            component.connect()
+        self.run()
+        return added
+
+    def sent_to(self, room: str) -> dict[str, int]:
+        """
+        Return how much each component has sent to a room, whether or not it left the outbox.
+        """
+        return {component.instance: component.channel(room).last for component in self.components}
+
+    # -- what the server would do ---------------------------------------------------------------------------------
+
+    def read(self, component: Component, packets: int = 1000) -> None:
+        """
+        Let the hub take packets of a component.
+        """
+        wire = component.wire
+        while wire.up and packets:
+            packets -= 1
+            packet = wire.up.popleft()
+            if wire.session is not None:
+                if wire.session.link is wire:
+                    self.router.receive_packet(wire.session, packet)
+                continue
+            frames = parse(packet)
+            wire.session, _ = self.router.greet(wire, next(frames))
+            for frame in frames:
+                self.router.receive(wire.session, frame)
+
+    def flush(self, *, lazily: bool = True) -> None:
+        """
+        Let the hub write what is due, and if 20 ms have passed also what may wait so long.
+        """
+        dirty, self.router.dirty = self.router.dirty, {}
+        if lazily:
+            lazy, self.router.lazy = self.router.lazy, {}
+            for session in lazy:
+                session.due = True
+            dirty |= lazy
+        for session in dirty:
+            while session.link is not None and (packet := self.router.collect(session)):
+                if session.link.open:
+                    session.link.down.append(join(packet))
+
+    def pass_time(self, seconds: float) -> None:
+        """
+        Let the hub's clock tick.
+        """
+        self.now += seconds
+        before = set(self.router.rooms.sessions)
+        self.router.tick(self.now)
+        for component in self.components:
+            if component.instance in before.difference(self.router.rooms.sessions):
+                for membership in component.memberships.values():
+                    membership.expired = True
+
+    def everyone_is_back(self) -> bool:
+        """
+        Whether each component has been welcomed by this hub.
+        """
+        return all(component.client._epoch == self.router.epoch for component in self.components)
+
+    def die(self) -> None:
+        """
+        Kill the hub and start another one.
+        """
+        for component in self.components:
+            component.cut(hub_knows=False)
+            for membership in component.memberships.values():
+                membership.expired = True
+        self.router = Router(**self.limits, now=self.now)
+
+    # -- all together ---------------------------------------------------------------------------------------------
+
+    def run(self, *, consume: bool = True) -> None:
+        """
+        Let everything happen that can: reconnects, and all packets, until nothing moves any more.
+        """
+        for component in self.components:
+            if not component.wire.open:
+                component.connect()
+        while self._step(consume=consume):
+            pass
+
+    def _step(self, *, consume: bool) -> bool:
+        moved = False
+        for component in self.components:
+            if consume and component.unread:
+                component.consume()
+            component.write()
+            moved |= bool(component.wire.up)
+            self.read(component)
+        self.flush()
+        for component in self.components:
+            moved |= bool(component.wire.down)
+            component.read()
+        return moved or (consume and any(component.unread for component in self.components))
+
+    def logs(self) -> Iterator[Any]:
+        """
+        Return every log of the hub.
+        """
+        yield from self.router.rooms._rooms.values()
+        for session in self.router.rooms.sessions.values():
+            yield from session.lanes
