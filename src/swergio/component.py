@@ -9,8 +9,8 @@ from __future__ import annotations
 import atexit
 import concurrent.futures
 import contextlib
-import signal
 import threading
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from types import TracebackType
@@ -21,8 +21,9 @@ from swergio.conversation import check_answers, defaults, eligible
 from swergio.core import LOGGING_ROOM, Core
 from swergio.errors import UsedAfterFork
 from swergio.messages import Kind, Message, MessageType, Phase
+from swergio.outbox import Channel
 from swergio.passes import PlainPasses
-from swergio.portal import Portal
+from swergio.portal import Portal, stop_on_sigterm
 from swergio.registration import Registration
 from swergio.requests import Request
 from swergio.streams import PlainStream
@@ -146,7 +147,7 @@ class Component(PlainPasses, Registration):
             ConnectFailed: there is no hub, or it refuses.
             Exception: what a handler raised, with ``on_error="raise"``.
         """
-        with self._stop_on_sigterm(), contextlib.suppress(KeyboardInterrupt):
+        with stop_on_sigterm(self._stop), contextlib.suppress(KeyboardInterrupt):
             try:
                 if self._portal is None:
                     self._connect()
@@ -158,18 +159,6 @@ class Component(PlainPasses, Registration):
                 self.close()
         if self._core.crash is not None:
             raise self._core.crash
-
-    @contextlib.contextmanager
-    def _stop_on_sigterm(self) -> Iterator[None]:
-        on_main = threading.current_thread() is threading.main_thread()
-        if not on_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-            yield
-            return
-        signal.signal(signal.SIGTERM, lambda number, frame: self._stop())
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -351,11 +340,17 @@ class Component(PlainPasses, Registration):
         type, _ = defaults(data, type, None)
         done: concurrent.futures.Future[bool] = concurrent.futures.Future()
         request = Request(room, wanted, done)
+        deadline = time.monotonic() + seconds
+
+        def append() -> tuple[Channel, int]:
+            return core.outbox.append(room, to, type, *packed, kind=Kind.REQUEST, meta=meta, now=now)
+
         try:
-            core.requests.begin(
-                request, lambda: core.append(room, to, type, packed, kind=Kind.REQUEST, meta=meta, now=now)
-            )
-            done.result(seconds)
+            # The wait is outside of ``begin``, whose lock the loop needs to take the replies that make room.
+            while not core.requests.begin(request, append)[1]:
+                core.wait_for_room(core.outbox.channel_to(room, to), room)
+                core.check()
+            done.result(max(0, deadline - time.monotonic()))
         except TimeoutError:
             raise self._door().call(lambda: self._inner.unanswered(request, seconds, to)) from None
         finally:

@@ -47,6 +47,7 @@ class Core(Reception):
         super().__init__(Instance.of(name), not_yet, raise_errors=on_error == "raise")
         self.settings = settings
         self.unique = unique
+        self._max_message = settings.max_message
         self.modes: dict[str, tuple[Mode, bool]] = {}
         self._good_rooms: set[str] = set()
         self._room_waiters: dict[Channel, list[asyncio.Future[None]]] = {}
@@ -136,8 +137,8 @@ class Core(Reception):
         size = len(body)
         if segments:
             size += sum(map(len, segments))
-        if size > self.settings.max_message:
-            raise MessageTooLarge(size, self.settings.max_message)
+        if size > self._max_message:
+            raise MessageTooLarge(size, self._max_message)
         return body, segments
 
     def check_room(self, room: str) -> None:

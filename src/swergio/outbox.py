@@ -59,7 +59,8 @@ def check_destination(room: object, to: object) -> None:
         raise InvalidName(f"{to!r} is no instance", f"a name, '#', and up to {MAX_INSTANCE} letters and digits")
 
 
-_LANES = (Lane.DIRECT, Lane.DIRECT, Lane.REPLIES, Lane.REPLIES, Lane.FEEDBACK, Lane.FEEDBACK)  # by Kind
+# By Kind. Plain integers: hashing a member of an enumeration, as a part of a key, runs Python code.
+_LANES = tuple(map(int, (Lane.DIRECT, Lane.DIRECT, Lane.REPLIES, Lane.REPLIES, Lane.FEEDBACK, Lane.FEEDBACK)))
 
 
 @dataclass(slots=True, eq=False)
@@ -129,7 +130,7 @@ class Outbox:
         self._own_window = self._window = window
         self._wake = wake
         self._awake = False
-        self._channels: dict[tuple[str | None, str | None, Lane], Channel] = {}
+        self._channels: dict[tuple[str | None, str | None, int], Channel] = {}
         self.channels: list[Channel] = []
         self._ready: dict[Channel, None] = {}
         self._lock = threading.Lock()
@@ -200,10 +201,10 @@ class Outbox:
         self._wake()
         return channel, number
 
-    def _add(self, room: str, to: str | None, lane: Lane) -> Channel:
+    def _add(self, room: str, to: str | None, lane: int) -> Channel:
         # For a name that it cannot take, the hub would close the connection, again after every reconnect.
         check_destination(room if to is None else None, to)
-        channel = Channel(len(self.channels), None if to else room, to, lane)
+        channel = Channel(len(self.channels), None if to else room, to, Lane(lane))
         self._channels[(channel.room, to, lane)] = channel
         self.channels.append(channel)
         return channel

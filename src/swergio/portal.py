@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 from swergio.errors import ConfigurationError
@@ -68,3 +70,19 @@ class Portal:
         """
         self.soon(self._ended.set)
         self._thread.join(timeout)
+
+
+@contextlib.contextmanager
+def stop_on_sigterm(stop: Callable[[], object]) -> Iterator[None]:
+    """
+    Call ``stop`` on SIGTERM, if nobody else has a say in that: on the main thread, and with no handler set.
+    """
+    on_main = threading.current_thread() is threading.main_thread()
+    if not on_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, lambda number, frame: stop())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -14,7 +14,8 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 SOURCE_ROOTS = [ROOT, ROOT / "src", ROOT / "transports"]
 
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
-TEST = re.compile(r"(tests/[\w/]+\.py)::(test_\w+)")
+TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
+LINKED_TEST = re.compile(r"\[`(test_\w+)`\]\((tests/[\w/]+\.py)\)")
 FILE = re.compile(r"`([\w.]+/[\w/]*(?:\.py|/))`")
 SETTING = re.compile(r"^\| (`[^|]+`) \| ([^|]+) \|", re.MULTILINE)
 CODE = re.compile(r"`([\w/]+\.py)` `(\w+)(?:\.(\w+))?`")
@@ -34,7 +35,7 @@ def test_what_a_page_points_to_exists(page: Path) -> None:
     text = page.read_text("utf-8")
     for link in LINK.findall(text):
         assert (page.parent / link).exists(), f"there is no {link}"
-    for file, test in TEST.findall(text):
+    for file, test in [*TEST.findall(text), *((file, test) for test, file in LINKED_TEST.findall(text))]:
         assert f"def {test}(" in find(file).read_text("utf-8"), f"there is no {file}::{test}"
     for file in FILE.findall(text):
         find(file)

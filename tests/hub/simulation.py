@@ -49,7 +49,8 @@ class Membership:
     """
     What a component received of a room between joining and leaving it.
 
-    ``before`` is where the senders stood when it joined, ``sent`` what they had handed to their outboxes then.
+    ``before`` is the last number of each sender that a hub had taken when it joined; ``sent`` the last one that the
+    sender had handed to its outbox when that was confirmed.
     """
 
     mode: Mode
@@ -102,6 +103,8 @@ class Component:
         self.undelivered: list[tuple[int, int, str]] = []
         self.presences: list[tuple[str, str, bool]] = []
         self.answers: list[tuple[str, Any, str | None]] = []
+        self.taken: dict[int, int] = {}
+        self.withdrawn: set[tuple[int, int]] = set()
 
     # -- what the transport would do ------------------------------------------------------------------------------
 
@@ -172,7 +175,8 @@ class Component:
         def joined(value: Any) -> None:
             self.client.joined(room, mode, echo, value)
             self.joining[room] -= 1
-            before = {position[0]: position[2] for position in value[2]}
+            before = self.world.taken_by_dead_hubs(room)
+            before |= {position[0]: position[2] for position in value[2]}
             self.memberships[room] = Membership(mode, echo, before, self.world.sent_to(room))
 
         self.joining[room] = self.joining.get(room, 0) + 1
@@ -197,6 +201,15 @@ class Component:
         _, number = self.outbox.append(room, to, how.pop("type", "DATA/TEXT"), *pack(value), kind=kind, **how)
         self.write()
         return number
+
+    def withdraw(self, room: str, number: int) -> None:
+        """
+        Take back a request to a room.
+        """
+        channel = self.channel(room)
+        self.withdrawn.add((channel.number, number))
+        self.client.withdraw(channel.number, number)
+        self.write()
 
     def channel(self, room: str, to: str | None = None, kind: Kind = Kind.MESSAGE) -> Channel:
         """
@@ -274,6 +287,16 @@ class World:
         self.run()
         return added
 
+    def taken_by_dead_hubs(self, room: str) -> dict[str, int]:
+        """
+        Return the last message of each component to a room that an earlier hub acknowledged.
+        """
+        return {
+            component.instance: component.taken[component.channel(room).number]
+            for component in self.components
+            if component.channel(room).number in component.taken
+        }
+
     def sent_to(self, room: str) -> dict[str, int]:
         """
         Return how much each component has sent to a room, whether or not it left the outbox.
@@ -338,6 +361,7 @@ class World:
         """
         for component in self.components:
             component.cut(hub_knows=False)
+            component.taken = {channel.number: channel.acknowledged for channel in component.outbox.channels}
             for membership in component.memberships.values():
                 membership.expired = True
         self.router = Router(**self.limits, now=self.now)
@@ -351,10 +375,13 @@ class World:
         for component in self.components:
             if not component.wire.open:
                 component.connect()
-        while self._step(consume=consume):
+        while self.step(consume=consume):
             pass
 
-    def _step(self, *, consume: bool) -> bool:
+    def step(self, *, consume: bool = False, lazily: bool = True) -> bool:
+        """
+        Let all packets that are on their way arrive, first at the hub, then at the components; whether any did.
+        """
         moved = False
         for component in self.components:
             if consume and component.unread:
@@ -362,7 +389,7 @@ class World:
             component.write()
             moved |= bool(component.wire.up)
             self.read(component)
-        self.flush()
+        self.flush(lazily=lazily)
         for component in self.components:
             moved |= bool(component.wire.down)
             component.read()

@@ -29,12 +29,15 @@ class Interleavings(RuleBasedStateMachine):
     Four components in two rooms. Rules move single packets; `teardown` lets everything come to rest and looks.
     """
 
-    @initialize()
-    def begin(self) -> None:
-        self.world = World()
-        self.world.add(*NAMES)
+    @initialize(memory_limit=st.sampled_from([100_000, 9_000]))
+    def begin(self, memory_limit: int) -> None:
+        self.world = World(memory_limit=memory_limit)
+        ann, bob, _, _ = self.world.add(*NAMES)
+        for component in (ann, bob):
+            component.join("red")
+        self.world.run()
+        self.requests: list[tuple[int, str, int]] = []
         self.numbers: Iterator[int] = iter(range(10**9))
-        self.withdrawn = False
 
     def component(self, number: int) -> Component:
         return self.world.components[number]
@@ -59,7 +62,15 @@ class Interleavings(RuleBasedStateMachine):
 
     @rule(who=who, room=rooms, now=st.booleans())
     def request(self, who: int, room: str, now: bool) -> None:
-        self.component(who).send(room, next(self.numbers), kind=Kind.REQUEST, now=now)
+        number = self.component(who).send(room, next(self.numbers), kind=Kind.REQUEST, now=now)
+        if number:
+            self.requests.append((who, room, number))
+
+    @precondition(lambda self: self.requests)
+    @rule(data=st.data())
+    def withdraw(self, data: st.DataObject) -> None:
+        who, room, number = data.draw(st.sampled_from(self.requests))
+        self.component(who).withdraw(room, number)
 
     # -- members --------------------------------------------------------------------------------------------------
 
@@ -68,10 +79,19 @@ class Interleavings(RuleBasedStateMachine):
         if room not in self.component(who).memberships:
             self.component(who).join(room, mode, echo=echo)
 
+    @rule(who=who, room=rooms, mode=st.sampled_from([Mode.RELIABLE, Mode.LOSSY]), echo=st.booleans())
+    def change(self, who: int, room: str, mode: Mode, echo: bool) -> None:
+        if room in self.component(who).memberships and not self.component(who).joining.get(room):
+            self.component(who).join(room, mode, echo=echo)
+
     @rule(who=who, room=rooms)
     def leave(self, who: int, room: str) -> None:
         if not self.component(who).joining.get(room):
             self.component(who).leave(room)
+
+    @rule(who=who)
+    def sync(self, who: int) -> None:
+        self.component(who).ask("sync")
 
     @rule(who=who, count=few)
     def consume(self, who: int, count: int) -> None:
@@ -96,6 +116,10 @@ class Interleavings(RuleBasedStateMachine):
         self.world.read(self.component(who))
         self.world.flush()
         self.component(who).read()
+
+    @rule(lazily=st.booleans())
+    def all_packets_move(self, lazily: bool) -> None:
+        self.world.step(lazily=lazily)
 
     @rule(consume=st.booleans())
     def everything_moves(self, consume: bool) -> None:

@@ -116,6 +116,26 @@ def test_a_full_outbox_names_the_member_that_holds_it_back() -> None:
             go_on.set()
 
 
+def test_requests_of_many_threads_wait_for_a_full_outbox_without_holding_up_their_replies() -> None:
+    settings: dict[str, Any] = {"window": "1 KiB", "outbox_limit": "1 KiB"}
+    answered = Inbox()
+    with HubThread(["ws://127.0.0.1:0"], load("memory://", hub={"room_limit": "1 KiB"}, **settings)) as hub:
+        oracle = swergio.Component("oracle", hub.urls[0], **settings)
+        oracle.on("oracle")(lambda message: message.data)
+        with oracle, swergio.Component("asker", hub.urls[0], send_timeout=20, **settings) as asker:
+
+            def ask(which: int) -> None:
+                for number in range(20):
+                    answered.put(asker.request("oracle", [which, number, "x" * 200], timeout=20)[:2] == [which, number])
+
+            threads = [threading.Thread(target=ask, args=(which,)) for which in range(16)]
+            for thread in threads:
+                thread.start()
+            assert all(answered.wait(16 * 20))
+            for thread in threads:
+                thread.join()
+
+
 def test_a_lossy_member_slows_nobody_and_counts_what_it_skipped() -> None:
     settings: dict[str, Any] = {"window": "16 KiB", "outbox_limit": "16 KiB"}
     go_on, inbox = threading.Event(), Inbox()

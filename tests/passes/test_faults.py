@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import numpy as np
-import pytest
 
 import swergio
 from swergio.hub import HubThread
@@ -75,7 +74,7 @@ def test_training_goes_on_with_another_hub() -> None:
     with HubThread(["ws://127.0.0.1:0"]) as hub:
         port = port_of(hub)
         url = hub.urls[0]
-        with doubling(url) as model, swergio.Component("trainer", url, pass_timeout=30) as trainer:
+        with doubling(url), swergio.Component("trainer", url, pass_timeout=30) as trainer:
             process = trainer.process("features", "forecast")
             y, pullback = process.vjp(X)
             hub.close()
@@ -86,6 +85,3 @@ def test_training_goes_on_with_another_hub() -> None:
                 assert np.array_equal(result.wait(1)[0], 2 * X)
                 thread.join()
                 assert np.array_equal(process(X), y)
-                model.close()
-                with pytest.raises(swergio.PassTimeout, match="no member in 'features'"):
-                    process(X, timeout=0.3)

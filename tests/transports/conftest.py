@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import importlib.util
 import warnings
 from collections.abc import Callable, Coroutine, Iterator
@@ -22,9 +23,8 @@ Run: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
 
 
 def uvloop_loop() -> asyncio.AbstractEventLoop:
-    import uvloop
-
-    return uvloop.new_event_loop()
+    loop: asyncio.AbstractEventLoop = importlib.import_module("uvloop").new_event_loop()
+    return loop
 
 
 LOOPS = [

@@ -83,9 +83,12 @@ async def echoes(link: Link, owner: Recorder) -> bool:
         pytest.param(upgrade_request("X: " + "x" * 20_000), "", id="large request"),
         pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n", "", id="TLS"),
         pytest.param(bytes(range(256)) * 8, "", id="binary"),
+        pytest.param(upgrade_request("Authorization: Bearer s3cret") + b"\xff\xff", "", id="garbage behind it"),
     ],
 )
-def test_a_handshake_is_answered_or_dropped(run: Run, request_: bytes, answer: str) -> None:
+def test_a_handshake_is_answered_or_dropped(
+    run: Run, request_: bytes, answer: str, caplog: pytest.LogCaptureFixture
+) -> None:
     async def scenario() -> None:
         async with listening(LinkOptions(authorize=knows)) as (url, owners):
             here = Recorder()
@@ -97,6 +100,7 @@ def test_a_handshake_is_answered_or_dropped(run: Run, request_: bytes, answer: s
             assert await echoes(link, here)
 
     run(scenario())
+    assert caplog.records == []  # or strangers could fill the log
 
 
 def test_the_health_page_says_ok(run: Run) -> None:

@@ -53,9 +53,7 @@ class HubClient:
         self._secret = secrets.token_bytes(16)
         self._epoch: str | None = None
         self._rooms: dict[str, Subscription] = {}
-        self._lanes = [
-            Subscription(None, Mode.RELIABLE, echo=True, log=-1, next=0, consumed=0, reported=0) for _ in Lane
-        ]
+        self._lanes = [Subscription.of_inbox() for _ in Lane]
         self._logs: dict[int, Subscription] = {}
         self._sources = Sources(instance)
         self._memberships = 0
@@ -303,9 +301,7 @@ class HubClient:
     def _refused(self, frame: Frame) -> None:
         code, reason = fields(frame, str, str)
         if code != "busy":  # that may pass; the others will be said again each time
-            final = _REFUSALS.get(code)
-        if final is not None:
-            self.refusal = final("the hub", reason)
+            self.refusal = _REFUSALS.get(code, ConnectFailed)("the hub", reason)
 
     def _deliver(self, frame: Frame) -> None:
         log, offset, count, sender, channel, after, first, room, to, attempt = fields(
@@ -395,8 +391,8 @@ class HubClient:
     def _answered(self, frame: Frame) -> None:
         number, error = fields(frame, int, TEXT_OR_NONE)
         question = self._questions.answered(number, unpack(frame.payload), error)
-        if question is not None and question.verb == "leave":
-            self.left(str(question.arguments[0]))  # a join before it may have been answered meanwhile
+        if question is not None and question.verb == "leave" and error is None:
+            self.left(question.arguments[0])  # a join before it may have been answered meanwhile
 
     def _present(self, frame: Frame) -> None:
         room, instance, joined = fields(frame, str, str, bool)

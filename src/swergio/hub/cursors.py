@@ -26,7 +26,7 @@ class Entry:
     offset: int
     count: int
     cost: int
-    frame: list[Buffer]
+    frame: tuple[Buffer, ...]
     source: Source
     after: int
     last: int

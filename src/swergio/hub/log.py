@@ -93,7 +93,8 @@ class Log:
         self._budget.used += entry.cost
         if not entry.is_mark and not entry.observers_only:
             self.positions.reached(entry.source, entry.last)
-        if self._pass_over(entry) or not self.cursors or self.held > self.limit // LOSSY_SHARE:
+        crowded = self.held > self.limit // LOSSY_SHARE or self._budget.exhausted
+        if self._pass_over(entry) or not self.cursors or crowded:
             self.trim()
 
     def _pass_over(self, entry: Entry) -> bool:
@@ -107,12 +108,12 @@ class Log:
                 passed = True
         return passed and index == self._base
 
-    def trim(self) -> None:
+    def trim(self, *, scarce: bool = False) -> None:
         """
-        Drop what nobody needs any more.
+        Drop what nobody needs any more. When memory is ``scarce``, only reliable members need something.
         """
         before = self._cost_at(self._base)
-        floor = self._floor()
+        floor = self._floor(scarce=scarce or self._budget.exhausted)
         for cursor in self.cursors.values():
             if cursor.pushed < floor:
                 self._overtake(cursor, floor)
@@ -141,16 +142,14 @@ class Log:
     def _needed(self) -> int:
         return min((cursor.consumed for cursor in self.cursors.values() if cursor.reliable), default=self.end_index)
 
-    def _floor(self) -> int:
+    def _floor(self, *, scarce: bool) -> int:
         needed = self._needed()
         lossy = [cursor.consumed for cursor in self.cursors.values() if not cursor.reliable]
         if not self.keep_all and not lossy:
             return needed
         # Others may keep entries too, as long as they are within their share (or, after a restart, the limit) and
         # there is memory. The newest entry stays for them, however large: it may be all that they want.
-        share = self.limit if self.keep_all else self.limit // LOSSY_SHARE
-        if self._budget.exhausted:
-            share = 0
+        share = 0 if scarce else self.limit if self.keep_all else self.limit // LOSSY_SHARE
         wanted = self._base if self.keep_all else max(self._base, min(lossy))
         newest = min(needed, self.end_index - 1)
         while wanted < newest and self.cost - self._cost_at(wanted) > share:

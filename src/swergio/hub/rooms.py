@@ -295,9 +295,9 @@ class Rooms:
         after = parcel.first - 1 - channel.skipped
         header = (log.number, log.next, parcel.count, *source, after, parcel.first, parcel.room, channel.to, 0)
         aligned = bool(parcel.flags & ALIGNED)
-        frame = encode(Op.DELIVER, *header, payload=[parcel.payload], aligned=aligned)
+        frame = tuple(encode(Op.DELIVER, *header, payload=[parcel.payload], aligned=aligned))
         if len(parcel.payload) < COPY_BELOW:
-            frame = [join(frame)]
+            frame = (join(frame),)
         entry = Entry(
             offset=log.next,
             count=parcel.count,
@@ -314,7 +314,7 @@ class Rooms:
         self._offer(log, entry)
 
     def _mark(self, log: Log, channel: HubChannel, origin: str) -> None:
-        frame = encode(Op.MARK, log.number, log.next, *channel.source, channel.start, origin)
+        frame = tuple(encode(Op.MARK, log.number, log.next, *channel.source, channel.start, origin))
         entry = Entry(
             offset=log.next,
             count=1,
@@ -360,7 +360,7 @@ class Rooms:
         self.parking.sweep()
         if self._budget.exhausted:
             for log in self._rooms.values():
-                log.trim()  # lossy members keep nothing when memory is short
+                log.trim(scarce=True)
         for waited in self.parking.awaited(Log):
             self.trimmed(waited)
         for log in [log for log in self._rooms.values() if len(log.positions) > MAX_SOURCES]:

@@ -20,7 +20,7 @@ attached              BYE                       removed
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from hmac import compare_digest
 from typing import Any
 
@@ -156,7 +156,7 @@ class Router:
         if session.link is link and session.alive:
             session.detach(self.now)
 
-    def collect(self, session: Session) -> list[Buffer]:
+    def collect(self, session: Session) -> Sequence[Buffer]:
         """
         Return the next packet for an attached session, empty if there is none.
         """
@@ -328,10 +328,10 @@ def _instance(name: str, text: str) -> Instance:
         check_name(name, "component")
     except InvalidName as exc:
         raise Refused("name", str(exc)) from exc
-    instance = Instance(text)
-    if instance.name != name or not text.removeprefix(name + "#").isalnum() or len(text) > len(name) + 1 + MAX_INSTANCE:
+    before, mark, rest = text.partition("#")
+    if before != name or not mark or not rest.isalnum() or len(rest) > MAX_INSTANCE:
         raise ProtocolError(f"{text!r} is no instance of {name!r}")
-    return instance
+    return Instance(text)
 
 
 def _members(cursors: Iterable[Cursor]) -> list[tuple[str, str]]:

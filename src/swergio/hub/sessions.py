@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from swergio.messages import Instance
 from swergio.outbox import Lane
 
 MAX_CONTROL = 10_000
+ALONE = 64 * 1024  # a message of this size fills a packet
 MAX_UNDELIVERED = 1024  # runs of messages
 ACKNOWLEDGE_COST = 1024 * 1024  # acknowledgements wait for company, at most so much or 20 ms
 
@@ -257,7 +258,7 @@ class Session:
                 self.tell(Op.ANSWER, question, None, payload=msgpack.packb(o=True))
             self.syncs.clear()
 
-    def collect(self, limit: int, window: int) -> list[Buffer]:
+    def collect(self, limit: int, window: int) -> Sequence[Buffer]:
         """
         Return the buffers of the next packet for the component, empty if there is nothing to write.
 
@@ -269,7 +270,8 @@ class Session:
         while self.control:
             packet += self.control.popleft()
         if self.acknowledgements and self.due:
-            # Not with every packet: of a round trip, parsing them was a tenth. In front of answers, so that whoever asked for ``sync`` has them when the answer comes.
+            # Not with every packet: parsing them was a tenth of a round trip. In front of answers, so that whoever
+            # asked for ``sync`` has them when the answer comes.
             packet = self._acknowledge() + packet
         size = sum(map(len, packet))
         while self.ready and size < limit:
@@ -283,6 +285,8 @@ class Session:
             if entry.aligned and packet:
                 break  # arrays are aligned from the start of a packet
             cursor.push(entry)
+            if not packet and entry.cost >= ALONE:
+                return entry.frame  # the same object for every member, so that a link can encode it once for all
             packet += entry.frame
             size += entry.cost
         if len(self.ready) > 1:

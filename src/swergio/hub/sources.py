@@ -53,6 +53,13 @@ class Subscription:
     membership: int = 0
     epochs: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_EPOCHS))
 
+    @classmethod
+    def of_inbox(cls) -> Subscription:
+        """
+        Return that of an inbox, before any hub knows of it.
+        """
+        return cls(None, Mode.RELIABLE, echo=True, log=-1, next=0, consumed=0, reported=0)
+
     def settle(self) -> None:
         """
         Note that what came last needs no handling.

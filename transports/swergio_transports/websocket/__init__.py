@@ -16,7 +16,7 @@ And how a connection ends:
 | code | meaning |
 |------|---------|
 | 1000 | closed by its owner; the reason says why |
-| 1002 | malformed frames |
+| 1002, 1007 | malformed frames |
 | 1003 | a text message |
 | 1008 | a flood of control frames or fragments |
 | 1009 | a packet above the limit |

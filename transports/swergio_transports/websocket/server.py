@@ -49,14 +49,16 @@ class Reception:
             link.abort()
             return
         if len(self._handshakes) >= MAX_HANDSHAKES:
-            next(iter(self._handshakes)).abort()
+            oldest = next(iter(self._handshakes))
+            del self._handshakes[oldest]
+            oldest.abort()
         self._handshakes[link] = None
 
     def upgraded(self, link: ServerLink) -> LinkEvents:
         """
         Return the owner of a connection that got through.
         """
-        del self._handshakes[link]
+        self._handshakes.pop(link, None)
         self._links.add(link)
         return self.accept(link)
 
@@ -146,8 +148,8 @@ class ServerLink(WebSocketLink):
         super().connection_lost(exc)
 
     def _handshake(self, message: Request | Response) -> None:
-        if not isinstance(message, Request) or not self._in_handshake:
-            return
+        if not isinstance(message, Request) or self._server.close_expected():
+            return  # bytes that came right behind the request were malformed, and the wire has given up
         response = self._reception.answer(self._server, message)
         self._server.send_response(response)
         self._flush()
