@@ -16,7 +16,7 @@ from swergio.codec.batch import MAX_MESSAGES, MESSAGE_COST, Batch
 from swergio.codec.frames import join
 from swergio.errors import InvalidName, UnsupportedBody
 from swergio.messages import Kind, Phase
-from swergio.outbox import MAX_INSTANCE, Lane, Outbound, Outbox
+from swergio.outbox import MAX_INSTANCE, Channel, Lane, Outbound, Outbox
 
 PLENTY = 10**9
 
@@ -45,7 +45,7 @@ def decoded(outbound: Outbound) -> Batch:
     return Batch(memoryview(join(outbound.payload)), outbound.count)
 
 
-# -- batches ------------------------------------------------------------------------------------------------------------
+# -- batches ----------------------------------------------------------------------------------------------------------
 
 
 def test_what_is_sent_together_travels_as_one_batch_numbered_from_one() -> None:
@@ -127,7 +127,7 @@ def test_meta_is_what_it_was_when_it_was_sent() -> None:
     assert batch.parents == [None, None, "parent"]
 
 
-# -- what cannot be sent ------------------------------------------------------------------------------------------------
+# -- what cannot be sent ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("meta", [{"x": object()}, {1: "x"}, {"x": {(1, 2): 3}}, {"x": 2**70}, {"x": "\ud800"}])
@@ -147,7 +147,7 @@ def test_a_type_that_is_no_name_is_refused_at_once(type: Any) -> None:
     assert send(outbox) == 1
 
 
-@pytest.mark.parametrize("to", ["", "#", "#abc", "a#", "a#b c", "a#" + "x" * (MAX_INSTANCE + 1), "\ud800", 5, "x" * 129])
+@pytest.mark.parametrize("to", ["", "#", "#b", "a#", "a#b c", "a#" + "x" * (MAX_INSTANCE + 1), "\ud800", 5, "x" * 129])
 def test_a_destination_that_no_hub_would_take_is_refused_at_once(to: Any) -> None:
     outbox = an_outbox()
     with pytest.raises(InvalidName):
@@ -157,7 +157,7 @@ def test_a_destination_that_no_hub_would_take_is_refused_at_once(to: Any) -> Non
     assert outbox.channels == []
 
 
-# -- limits -------------------------------------------------------------------------------------------------------------
+# -- limits -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_full_channel_takes_nothing_and_others_do() -> None:
@@ -183,7 +183,7 @@ def test_meta_counts() -> None:
 
 def test_a_full_channel_takes_messages_again_when_they_are_acknowledged() -> None:
     outbox = an_outbox(limit=1000)
-    drained = []
+    drained: list[Channel] = []
     outbox.drained = drained.append
     send(outbox, b"x" * 1000)
     (batch,) = take_all(outbox)
@@ -244,7 +244,7 @@ def test_a_window_of_one_channel_blocks_no_other() -> None:
     assert [(batch.room, batch.first) for batch in take_all(outbox)] == [("one", 1), ("two", 1)]
 
 
-# -- waking -------------------------------------------------------------------------------------------------------------
+# -- waking -----------------------------------------------------------------------------------------------------------
 
 
 def test_the_loop_is_woken_once_until_it_takes() -> None:
@@ -258,7 +258,7 @@ def test_the_loop_is_woken_once_until_it_takes() -> None:
     assert len(wakes) == 2
 
 
-# -- acknowledging and resending ----------------------------------------------------------------------------------------
+# -- acknowledging and resending --------------------------------------------------------------------------------------
 
 
 def test_acknowledgements_are_cumulative_and_old_ones_change_nothing() -> None:
@@ -355,10 +355,10 @@ def test_a_lossy_wire_gets_every_number_in_order_in_the_end(steps: list[tuple[st
                 if number % 2:  # what was on the wire is lost; otherwise it was acknowledgements
                     at_hub = channel.acknowledged
                 outbox.rewind({0: at_hub})
-        held = [*channel.closed, *channel.waiting, *([channel.open] if channel.open else [])]
-        in_flight = list(channel.closed)[: len(channel.closed) - channel.unsent]
-        assert channel.queued == sum(batch.cost for batch in held)
-        assert channel.in_flight == sum(batch.cost for batch in in_flight)
+        closed = [batch.cost for batch in channel.closed]
+        waiting = [batch.cost for batch in channel.waiting] + ([channel.open.cost] if channel.open else [])
+        assert channel.queued == sum(closed) + sum(waiting)
+        assert channel.in_flight == sum(closed[: len(closed) - channel.unsent])
     outbox.acknowledge(0, at_hub)
     while (batch := outbox.take()) is not None:
         assert batch.first == at_hub + 1

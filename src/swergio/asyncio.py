@@ -223,9 +223,9 @@ class Component(Passes, Registration):
         """
         Publish a key performance indicator: a ``LOG/KPI`` message in the room ``_logging``.
         """
-        self._core.check()
-        data = {"kpi": name, "value": float(value), "step": step, "component": self.name}
-        self._core.append(LOGGING_ROOM, None, MessageType.KPI, self._core.pack(data))
+        core = self._core
+        core.check()
+        core.append(LOGGING_ROOM, None, MessageType.KPI, core.pack(core.indicator(name, value, step=step)))
 
     # -- conversations --------------------------------------------------------------------------------------------
 

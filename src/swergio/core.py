@@ -215,6 +215,12 @@ class Core(Reception):
     def _reply(self, message: Message, data: Any) -> None:
         message.reply(data)
 
+    def indicator(self, name: str, value: float, **more: Any) -> dict[str, Any]:
+        """
+        Return the data of a ``LOG/KPI`` message.
+        """
+        return {"kpi": name, "value": float(value), "step": None, "component": self.instance.name} | more
+
     def report(self, type: str, data: Mapping[str, Any]) -> None:
         """
         Send to the logging room, unless that is not possible now: reports hold nobody up.

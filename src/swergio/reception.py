@@ -32,7 +32,7 @@ class Tap(Protocol):
 
     def take(self, received: Received) -> bool:
         """
-        Take a batch; true if `Core.release` will be called for it later.
+        Take a batch; true if `Reception.release` will be called for it later.
         """
 
     def end(self) -> None:

@@ -28,7 +28,7 @@ GROUP = "swergio.transports"
 @dataclass(frozen=True, slots=True)
 class Guarantees:
     """
-    What a transport promises; the conformance suite holds it to what it claims.
+    What a transport promises; by default, all that a component may rely on.
 
     Attributes:
         one_order: All members of a room see one order.

@@ -110,7 +110,7 @@ class Component:
 
     def connect(self) -> Component:
         """
-        Get a new wire and queue HELLO on it.
+        Get a new wire and say HELLO on it.
         """
         self.wire.cut()
         self.wire = Wire()
@@ -191,14 +191,12 @@ class Component:
         self.memberships.pop(room, None)
         self.ask("leave", room)
 
-    def send(
-        self, room: str, data: Any = None, *, to: str | None = None, kind: Kind = Kind.MESSAGE, array: int = 0, **how: Any
-    ) -> int:
+    def send(self, room: str, data: Any, *, to: str | None = None, array: int = 0, **how: Any) -> int:
         """
         Send to a room, or directly; return the number of the message, 0 if the outbox was full.
         """
         value = {"data": data, "array": np.zeros(array, np.uint8)} if array else data
-        _, number = self.outbox.append(room, to, how.pop("type", "DATA/TEXT"), *pack(value), kind=kind, **how)
+        _, number = self.outbox.append(room, to, how.pop("type", "DATA/TEXT"), *pack(value), **how)
         self.write()
         return number
 
@@ -291,11 +289,7 @@ class World:
         """
         Return the last message of each component to a room that an earlier hub acknowledged.
         """
-        return {
-            component.instance: component.taken[component.channel(room).number]
-            for component in self.components
-            if component.channel(room).number in component.taken
-        }
+        return {one.instance: one.taken.get(one.channel(room).number, 0) for one in self.components}
 
     def sent_to(self, room: str) -> dict[str, int]:
         """

@@ -153,10 +153,8 @@ def test_a_room_that_always_has_more_keeps_no_other_room_waiting() -> None:
             ann.send("flood", number, array=100_000)
         ann.send("drip", "drop")
         world.read(ann)
-    packets = []
     session = world.router.rooms.sessions[bob.instance]
-    for _ in range(6):
-        packets.append(join(world.router.collect(session)))
+    packets = [join(world.router.collect(session)) for _ in range(6)]
     assert any(b"drop" in packet for packet in packets)
 
 
@@ -195,7 +193,7 @@ def test_a_member_that_leaves_or_dies_lets_the_senders_go_on() -> None:
         assert ann.outbox.unacknowledged == 0, ending
 
 
-# -- lossy members ------------------------------------------------------------------------------------------------------
+# -- lossy members ----------------------------------------------------------------------------------------------------
 
 
 def test_a_lossy_member_slows_nobody_gets_the_newest_and_counts_what_it_skipped() -> None:
@@ -237,7 +235,7 @@ def test_the_credit_of_a_lossy_member_is_bounded_though_its_log_forgets() -> Non
     assert sum(inbound.receipt[2] for inbound in eye.unread) <= world.limits["window"]
 
 
-# -- memory -------------------------------------------------------------------------------------------------------------
+# -- memory -----------------------------------------------------------------------------------------------------------
 
 
 def test_all_rooms_together_hold_no_more_than_the_memory_and_go_on_when_there_is_some_again() -> None:
@@ -283,10 +281,12 @@ def test_a_sender_that_ignores_the_window_is_cut_off() -> None:
     fill(world, ann)
     session = world.router.rooms.sessions[ann.instance]
     (channel,) = session.channels.values()
+    flood = b"".join(
+        join(encode(Op.PUBLISH, channel.number, number, 1, 0, "room", payload=[b"x" * 300]))
+        for number in range(channel.received + 1, channel.received + 100)
+    )
     with pytest.raises(ProtocolError, match="not acknowledged"):
-        for number in range(channel.received + 1, channel.received + 100):
-            frame = encode(Op.PUBLISH, channel.number, number, 1, 0, "room", payload=[b"x" * 300])
-            world.router.receive_packet(session, join(frame))
+        world.router.receive_packet(session, flood)
     assert channel.waiting <= world.limits["window"] + 400
 
     bob.send("label", "others go on", to="slow")

@@ -8,40 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swergio.hub.cursors import Cursor, Entry
-from swergio.hub.log import LOSSY_SHARE, Budget, Log
-from swergio.hub.positions import Position, Source
+from swergio.hub.log import Budget, Log
+from swergio.hub.positions import Position
 from swergio.transport import Mode
-
-LIMIT = 1000
-EVERYTHING = 10**9
-
-
-def a_log(limit: int = LIMIT, memory: int = 10**6) -> Log:
-    return Log("room", 1, limit, Budget(memory))
-
-
-def append(log: Log, cost: int = 100, sender: str = "sender", *, messages: int = 1, direct: bool = False) -> Entry:
-    source = Source(sender, 0)
-    after = next((p.number for p in log.positions_at(log.end_index) if p.sender == sender), 0)
-    entry = Entry(
-        offset=log.next, count=messages, cost=cost, frame=[b""], source=source, after=after, last=after + messages,
-        aligned=False, is_mark=False, observers_only=direct, start=log.cost,
-    )  # fmt: skip
-    log.append(entry)
-    return entry
-
-
-def member(log: Log, name: str = "member", mode: Mode = Mode.RELIABLE, *, echo: bool = False) -> Cursor:
-    return log.add(name, mode, echo)
-
-
-def take(log: Log, cursor: Cursor, window: int = EVERYTHING) -> list[int]:
-    offsets = []
-    while (entry := log.next_for(cursor, window)) is not None:
-        cursor.push(entry)
-        offsets.append(entry.offset)
-    return offsets
+from tests.hub.logs import EVERYTHING, LIMIT, a_log, append, member, take
 
 
 def test_a_log_without_members_keeps_nothing() -> None:
@@ -168,110 +138,7 @@ def test_direct_messages_are_for_observers_and_hold_up_nobody_else() -> None:
     assert log.held == 0
 
 
-# -- lossy members ------------------------------------------------------------------------------------------------------
-
-
-def test_a_lossy_member_is_overtaken_when_it_lags_more_than_its_share() -> None:
-    log = a_log(limit=1000)
-    cursor = member(log, mode=Mode.LOSSY)
-    for _ in range(10):
-        append(log)
-
-    assert not log.full
-    assert log.held <= 1000 // LOSSY_SHARE
-    assert take(log, cursor) == [8, 9]
-
-
-def test_what_a_lossy_member_missed_is_told_once() -> None:
-    log = a_log(limit=1000)
-    cursor = member(log, mode=Mode.LOSSY)
-    for sender in ("a", "a", "b", "a", "a", "a"):
-        append(log, sender=sender)
-    assert take(log, cursor) == [4, 5]
-
-    assert log.take_missed(cursor) == [Position("a", 0, 3, 0, None), Position("b", 0, 1, 0, None)]
-    assert log.take_missed(cursor) == []
-
-
-def test_a_lossy_member_can_be_overtaken_again_before_it_takes_anything() -> None:
-    log = a_log(limit=1000)
-    cursor = member(log, mode=Mode.LOSSY)
-    for _ in range(500):
-        append(log)
-
-    assert log.held <= 250
-    assert take(log, cursor) == [498, 499]
-    assert [position.number for position in log.take_missed(cursor)] == [498]
-
-
-def test_the_newest_entry_stays_for_a_lossy_member_however_large() -> None:
-    log = a_log(limit=1000)
-    cursor = member(log, mode=Mode.LOSSY)
-    append(log)
-    append(log, 5000)
-    assert take(log, cursor) == [1]
-
-
-def test_a_lossy_member_that_consumes_nothing_is_given_no_more_than_its_window() -> None:
-    log = a_log(limit=1000)
-    cursor = member(log, mode=Mode.LOSSY)
-    given = []
-    for _ in range(50):
-        append(log)
-        given += take(log, cursor, window=300)
-
-    assert given == [0, 1, 2]
-    log.consume(cursor, 2)  # entries that are not in the log any more
-    assert take(log, cursor, window=300) == [48, 49]
-
-
-def test_a_lossy_member_holds_nobody_back_while_a_reliable_one_does() -> None:
-    log = a_log(limit=400)
-    reliable, lossy = member(log), member(log, "lossy", Mode.LOSSY)
-    for _ in range(4):
-        append(log)
-    assert log.full
-    assert log.held == 400
-
-    take(log, reliable)
-    log.consume(reliable, 4)
-    log.trim()
-    assert not log.full
-    assert take(log, lossy) == [3]
-
-
-@pytest.mark.parametrize("mode", [Mode.LOSSY, Mode.OBSERVER])
-def test_a_lossy_member_that_was_overtaken_can_become_reliable(mode: Mode) -> None:
-    log = a_log(limit=1000)
-    cursor = member(log, mode=mode)
-    for _ in range(20):
-        append(log)
-
-    log.change(cursor, Mode.RELIABLE, False)
-    assert take(log, cursor) == [18, 19]
-    assert log.held == 200
-    log.consume(cursor, 20)
-    log.trim()
-    assert log.held == 0
-
-
-def test_a_reliable_member_that_becomes_lossy_frees_the_room_and_keeps_its_window() -> None:
-    log = a_log(limit=300)
-    cursor = member(log)
-    for _ in range(3):
-        append(log)
-    assert take(log, cursor, window=200) == [0, 1]
-    assert log.full
-
-    log.change(cursor, Mode.LOSSY, False)
-    assert not log.full
-    append(log)
-    assert take(log, cursor, window=200) == []  # it has not consumed what it was given
-    log.consume(cursor, 2)
-    assert take(log, cursor, window=200) == [3]
-
-
-# -- resuming -----------------------------------------------------------------------------------------------------------
+# -- resuming ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_member_resumes_at_the_offset_that_it_names() -> None:
@@ -319,7 +186,7 @@ def test_a_returning_member_gets_all_that_is_left() -> None:
     append(log)
     append(log)
 
-    cursor = log.add("member", Mode.RELIABLE, False, at=log.base_index)
+    cursor = log.add("member", Mode.RELIABLE, echo=False, at=log.base_index)
     assert take(log, cursor) == [0, 1]
 
 
@@ -339,7 +206,7 @@ def dict_of(positions: list[Position]) -> dict[str, int]:
     return {position.sender: position.number for position in positions}
 
 
-# -- after a restart, and memory ----------------------------------------------------------------------------------------
+# -- after a restart, and memory --------------------------------------------------------------------------------------
 
 
 def test_a_young_hub_keeps_what_comes_up_to_the_limit() -> None:

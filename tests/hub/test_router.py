@@ -134,7 +134,7 @@ def test_rejoining_begins_anew() -> None:
     assert not bob.memberships["room"].lost
 
 
-# -- direct messages ----------------------------------------------------------------------------------------------------
+# -- direct messages --------------------------------------------------------------------------------------------------
 
 
 def test_a_message_to_a_name_reaches_every_instance_and_one_to_an_instance_only_that() -> None:
@@ -181,7 +181,7 @@ def test_a_message_to_nobody_is_returned_and_harms_nothing() -> None:
 
 def test_observers_see_the_direct_messages_of_their_room() -> None:
     world = World()
-    ann, bob, eye, cy = world.add("ann", "bob", "eye", "cy")
+    ann, _, eye, cy = world.add("ann", "bob", "eye", "cy")
     eye.join("room", Mode.OBSERVER)
     cy.join("room")
     world.run()
@@ -210,7 +210,7 @@ def test_an_observer_does_not_count_what_it_does_not_see_of_direct_messages() ->
     assert eye.memberships["room"].dropped == 0
 
 
-# -- who is there -------------------------------------------------------------------------------------------------------
+# -- who is there -----------------------------------------------------------------------------------------------------
 
 
 def test_members_and_rooms_are_told() -> None:
@@ -256,7 +256,7 @@ def test_a_question_that_makes_no_sense_gets_an_error_and_costs_nothing(verb: st
 def test_joins_and_leaves_are_told_to_who_watches() -> None:
     world = World()
     ann, bob, cy = world.add("ann", "bob", "cy")
-    ann.client.watching("room", True)
+    ann.client.watching("room", wanted=True)
     ann.ask("watch", "room")
     world.run()
     bob.join("room")
@@ -280,11 +280,11 @@ def test_joins_and_leaves_are_told_to_who_watches() -> None:
 def test_watching_goes_on_after_a_reconnect_unless_it_ended(wanted: bool) -> None:
     world = World()
     ann, bob = world.add("ann", "bob")
-    ann.client.watching("room", True)
+    ann.client.watching("room", wanted=True)
     ann.ask("watch", "room")
     world.run()
     ann.cut()
-    ann.client.watching("room", wanted)
+    ann.client.watching("room", wanted=wanted)
     ann.connect()
     world.run()
     bob.join("room")

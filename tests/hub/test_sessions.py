@@ -23,7 +23,9 @@ def greet(world: World, *header: Any, payload: bytes = EMPTY) -> Any:
     return world.router.greet(Wire(), frame)
 
 
-def hello(name: str = "ann", instance: str = "ann#1", secret: bytes = b"secret", unique: bool = False) -> tuple[Any, ...]:
+def hello(
+    name: str = "ann", instance: str = "ann#1", secret: bytes = b"secret", *, unique: bool = False
+) -> tuple[Any, ...]:
     return VERSION, name, instance, secret, unique, None
 
 
@@ -130,7 +132,7 @@ def test_a_refusal_is_final_unless_it_may_pass(code: str, error: type[Exception]
     assert (refusal is None) if error is None else isinstance(refusal, error)
 
 
-# -- unique -------------------------------------------------------------------------------------------------------------
+# -- unique -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("first", "second"), [(True, False), (False, True), (True, True)])
@@ -156,7 +158,7 @@ def test_who_is_unique_may_reconnect() -> None:
     assert ann.client.welcomed
 
 
-# -- going --------------------------------------------------------------------------------------------------------------
+# -- going ------------------------------------------------------------------------------------------------------------
 
 
 def test_bye_ends_a_session_at_once() -> None:
@@ -299,7 +301,7 @@ def test_a_component_that_reads_nothing_is_noticed() -> None:
     world = World()
     ann, bob = world.add("ann", "bob")
     session = world.router.rooms.sessions[ann.instance]
-    ann.client.watching("room", True)
+    ann.client.watching("room", wanted=True)
     ann.ask("watch", "room")
     world.run()
     for _ in range(5001):

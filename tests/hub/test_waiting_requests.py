@@ -150,7 +150,7 @@ def test_channels_that_wait_are_counted_once_however_often_they_reconnect() -> N
     assert len(channels) == 1
 
 
-# -- taken back ---------------------------------------------------------------------------------------------------------
+# -- taken back -------------------------------------------------------------------------------------------------------
 
 
 def test_a_withdrawn_request_reaches_nobody_and_what_followed_it_does() -> None:
@@ -277,7 +277,7 @@ def test_withdrawing_what_was_delivered_changes_nothing() -> None:
     assert not world.router.rooms.sessions[ann.instance].channels[0].withdrawn - {999}
 
 
-# -- what a sender is told ----------------------------------------------------------------------------------------------
+# -- what a sender is told --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("lazily", [True, False])

@@ -64,7 +64,5 @@ class Loss:
             raise TypeError(f"the loss {self._name!r} must return {expected}, not a {type(value).__name__}") from exc
 
     def _report(self, value: float, message: Message) -> None:
-        data = {"kpi": self._name, "value": value, "step": None, "component": self._core.instance.name}
-        if message.phase is not None:
-            data["phase"] = message.phase.name
-        self._core.report(MessageType.KPI, data)
+        more = {} if message.phase is None else {"phase": message.phase.name}
+        self._core.report(MessageType.KPI, self._core.indicator(self._name, value, **more))
