@@ -22,7 +22,7 @@ def append(log: Log, cost: int = 100, sender: str = "sender", *, messages: int =
     after = next((p.number for p in log.positions_at(log.end_index) if p.sender == sender), 0)
     entry = Entry(
         offset=log.next, count=messages, cost=cost, frame=(b"",), source=source, after=after, last=after + messages,
-        aligned=False, is_mark=False, observers_only=direct, start=log.cost,
+        aligned=False, observers_only=direct, start=log.cost,
     )  # fmt: skip
     log.append(entry)
     return entry

@@ -20,7 +20,7 @@ class Entry:
     One stored batch, as the frame that every member gets.
 
     Its messages come ``after`` one number of their source and end with the ``last``; between them may be others that
-    were withdrawn. A mark has no messages. ``observers_only`` holds for direct messages.
+    were withdrawn, and a mark has none at all. ``observers_only`` holds for direct messages.
     """
 
     offset: int
@@ -31,7 +31,6 @@ class Entry:
     after: int
     last: int
     aligned: bool
-    is_mark: bool
     observers_only: bool
     start: int  # cumulative cost of everything before it
 

@@ -91,7 +91,7 @@ class Log:
         self.next = entry.end
         self.cost += entry.cost
         self._budget.used += entry.cost
-        if not entry.is_mark and not entry.observers_only:
+        if not entry.observers_only:
             self.positions.reached(entry.source, entry.last)
         crowded = self.held > self.limit // LOSSY_SHARE or self._budget.exhausted
         if self._pass_over(entry) or not self.cursors or crowded:

@@ -72,9 +72,7 @@ class Positions:
         """
         numbers = dict(self._numbers)
         for entry in entries:
-            if entry.is_mark:
-                numbers.pop(entry.source, None)  # the member will read the mark itself
-            elif not entry.observers_only:
+            if not entry.observers_only:
                 numbers[entry.source] = entry.after
         return [self.of(source, number) for source, number in numbers.items()]
 

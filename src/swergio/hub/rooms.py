@@ -22,7 +22,7 @@ from swergio.outbox import Lane
 from swergio.transport import Mode
 
 MAX_IDLE = 10_000  # rooms without members that are remembered, so that who comes back late can be told what it missed
-MAX_SOURCES = 65_536  # of a room, before those that have gone are forgotten
+MAX_SOURCES = 8192  # of a room, before those that have gone are forgotten
 COPY_BELOW = 64 * 1024  # small payloads are copied out of their packet, so as not to keep the whole of it
 
 
@@ -202,6 +202,13 @@ class Rooms:
         targets = [self.sessions[to]] if to in self.sessions else self.named(to)
         return [target.lanes[channel.lane] for target in targets]
 
+    def positions_in(self, cursor: Cursor) -> list[Position]:
+        """
+        Return, for a member that joined just now, where those stand who may send more.
+        """
+        positions = cursor.log.positions_at(cursor.pushed)
+        return [position for position in positions if position.sender in self.sessions]
+
     def positions_towards(self, session: Session) -> list[list[Position]]:
         """
         Return, for each lane of its inbox, where those stand who ever sent to the component or its name.
@@ -307,7 +314,6 @@ class Rooms:
             after=after,
             last=parcel.last,
             aligned=aligned,
-            is_mark=False,
             observers_only=observers_only,
             start=log.cost,
         )
@@ -324,7 +330,6 @@ class Rooms:
             after=channel.start,
             last=channel.start,
             aligned=False,
-            is_mark=True,
             observers_only=False,
             start=log.cost,
         )

@@ -308,8 +308,7 @@ class Router:
         match verb, arguments:
             case "join", [room, mode, bool(echo)]:
                 cursor = self.rooms.join(session, check_name(room, "room"), Mode(mode), echo)
-                log = cursor.log
-                return [log.number, cursor.covered, log.positions_at(cursor.pushed)]
+                return [cursor.log.number, cursor.covered, self.rooms.positions_in(cursor)]
             case "leave", [str(room)]:
                 self.rooms.leave(session, room)
                 return True
