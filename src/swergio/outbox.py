@@ -24,9 +24,11 @@ from typing import Any
 from swergio.codec.batch import MAX_MESSAGES, MESSAGE_COST, OpenBatch, flags_of, pack_meta
 from swergio.codec.frames import Buffer
 from swergio.errors import InvalidName
-from swergio.messages import Kind, Phase, check_name
+from swergio.messages import Kind, MessageType, Phase, check_name
 
 BATCH_COST = 256 * 1024
+
+_KNOWN_TYPES = frozenset((*map(str, MessageType), *MessageType))  # an enum's hash is not that of its text
 OVERDRAFT = 8
 MAX_INSTANCE = 32
 
@@ -210,7 +212,8 @@ class Outbox:
         return channel
 
     def _begin(self, channel: Channel, key: tuple[Any, ...]) -> OpenBatch:
-        check_name(key[0], "message type")
+        if not isinstance(key[0], str) or key[0] not in _KNOWN_TYPES:
+            check_name(key[0], "message type")
         if channel.open is not None:
             channel.waiting.append(channel.open)
         type, kind, phase, wants_feedback, _, _ = key

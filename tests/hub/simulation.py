@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -22,45 +21,13 @@ from swergio.hub.sessions import Session
 from swergio.messages import Instance, Kind
 from swergio.outbox import Channel, Outbox
 from swergio.transport import Inbound, Loss, Mode
+from tests.hub.records import Got, Membership
 
 ROOM_LIMIT = 4000
 MEMORY_LIMIT = 100_000
 WINDOW = 1500
 OUTBOX_LIMIT = 3000
 GRACE = 20.0
-
-
-class Got(NamedTuple):
-    """
-    One message that a component received.
-    """
-
-    room: str
-    to: str | None
-    sender: str
-    channel: int
-    number: int
-    data: Any
-    epoch: str | None
-
-
-@dataclass
-class Membership:
-    """
-    What a component received of a room between joining and leaving it.
-
-    ``before`` is the last number of each sender that a hub had taken when it joined; ``sent`` the last one that the
-    sender had handed to its outbox when that was confirmed.
-    """
-
-    mode: Mode
-    echo: bool
-    before: dict[str, int]
-    sent: dict[str, int]
-    got: list[Got] = field(default_factory=list)
-    lost: Counter[str] = field(default_factory=Counter)
-    dropped: int = 0
-    expired: bool = False  # the hub gave the member up, or died, at some time
 
 
 class Wire:
@@ -144,6 +111,12 @@ class Component:
             self.client.receive(self.wire.down.popleft())
         self.write()
 
+    def note_taken(self) -> None:
+        """
+        Note what was acknowledged until now, which no hub will send again.
+        """
+        self.taken = {channel.number: channel.acknowledged for channel in self.outbox.channels}
+
     def consume(self, batches: int = 1000) -> None:
         """
         Handle what came.
@@ -175,9 +148,13 @@ class Component:
         def joined(value: Any) -> None:
             self.client.joined(room, mode, echo, value)
             self.joining[room] -= 1
-            before = self.world.taken_by_dead_hubs(room)
-            before |= {position[0]: position[2] for position in value[2]}
-            self.memberships[room] = Membership(mode, echo, before, self.world.sent_to(room))
+            known = {position[0]: position[2] for position in value[2]}
+            was = self.memberships.get(room)
+            if was is not None:
+                was.change(mode, echo=echo, own=(str(self.instance), known.get(self.instance, 0)))
+                return
+            before = self.world.taken_before(room) | known
+            self.memberships[room] = Membership(mode, echo, before, self.world.sent_to(room), modes={mode})
 
         self.joining[room] = self.joining.get(room, 0) + 1
         self.ask("join", room, str(mode), echo, take=joined)
@@ -272,6 +249,7 @@ class World:
         }  # fmt: skip
         self.now = 0.0
         self.components: list[Component] = []
+        self.exact = True  # no hub lived that somebody never reached, so that every loss can be known
         self.router = Router(**self.limits, now=self.now)
 
     def add(self, *names: str, **how: Any) -> list[Component]:
@@ -285,9 +263,9 @@ class World:
         self.run()
         return added
 
-    def taken_by_dead_hubs(self, room: str) -> dict[str, int]:
+    def taken_before(self, room: str) -> dict[str, int]:
         """
-        Return the last message of each component to a room that an earlier hub acknowledged.
+        Return the last message of each component to a room that was acknowledged when it or its hub was given up.
         """
         return {one.instance: one.taken.get(one.channel(room).number, 0) for one in self.components}
 
@@ -340,6 +318,7 @@ class World:
         self.router.tick(self.now)
         for component in self.components:
             if component.instance in before.difference(self.router.rooms.sessions):
+                component.note_taken()
                 for membership in component.memberships.values():
                     membership.expired = True
 
@@ -353,9 +332,10 @@ class World:
         """
         Kill the hub and start another one.
         """
+        self.exact = self.exact and self.everyone_is_back()
         for component in self.components:
             component.cut(hub_knows=False)
-            component.taken = {channel.number: channel.acknowledged for channel in component.outbox.channels}
+            component.note_taken()
             for membership in component.memberships.values():
                 membership.expired = True
         self.router = Router(**self.limits, now=self.now)

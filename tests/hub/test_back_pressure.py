@@ -143,7 +143,7 @@ def test_senders_that_wait_are_served_in_turns() -> None:
 
 
 def test_a_room_that_always_has_more_keeps_no_other_room_waiting() -> None:
-    world = World(room_limit=10**8, window=10**8)
+    world = World(room_limit=10**8, window=10**8, memory_limit=10**9)
     ann, bob = world.add("ann", "bob")
     ann.outbox.__init__(10**8, 10**8, lambda: None)  # type: ignore[misc]
     bob.join("flood").join("drip")
@@ -169,6 +169,22 @@ def test_a_reliable_member_that_becomes_lossy_lets_the_senders_go_on() -> None:
     world.run(consume=False)
 
     assert ann.outbox.unacknowledged == 0
+
+
+def test_who_waits_for_the_inbox_of_somebody_who_leaves_is_told_that_nobody_is_there() -> None:
+    world = World()
+    ann, slow = world.add("ann", "slow")
+    while ann.send("label", TEXT, to=slow.instance):
+        world.run(consume=False)
+    world.components.remove(slow)
+    slow.client.bye()
+    slow.write()
+    world.read(slow)
+    world.run()
+
+    assert ann.outbox.unacknowledged == 0
+    assert len(ann.undelivered) + len(slow.data()) <= ann.outbox.channels[0].last
+    assert ann.undelivered
 
 
 def test_a_member_that_leaves_or_dies_lets_the_senders_go_on() -> None:
@@ -235,6 +251,24 @@ def test_the_credit_of_a_lossy_member_is_bounded_though_its_log_forgets() -> Non
     assert sum(inbound.receipt[2] for inbound in eye.unread) <= world.limits["window"]
 
 
+def test_what_a_lossy_member_missed_is_counted_though_it_becomes_reliable_before_it_knows() -> None:
+    world = World()
+    ann, eye = world.add("ann", "eye")
+    eye.join("room", Mode.LOSSY)
+    world.run()
+    world.pass_time(21)
+    first = eye.memberships["room"]
+    for _ in range(8):
+        ann.send("room", TEXT)
+        world.read(ann)
+    eye.join("room")
+    world.run()
+
+    assert len(eye.data()) + first.dropped == ann.channel("room").last
+    assert first.dropped > 0
+    assert not eye.memberships["room"].lost
+
+
 # -- memory -----------------------------------------------------------------------------------------------------------
 
 
@@ -251,6 +285,24 @@ def test_all_rooms_together_hold_no_more_than_the_memory_and_go_on_when_there_is
     world.run()
     assert len(slow.data()) == sent
     assert ann.outbox.unacknowledged == 0
+
+
+def test_who_waits_for_memory_goes_on_as_soon_as_another_room_gives_some_back() -> None:
+    world = World(memory_limit=2000)
+    ann, quick, slow = world.add("ann", "quick", "slow")
+    quick.join("quick")
+    slow.join("slow")
+    world.run()
+    ann.send("slow", 0)
+    world.run(consume=False)
+    fill(world, ann, "quick", count=8)
+    ann.send("slow", 1)
+    world.run(consume=False)
+    assert slow.data() == [0]
+
+    quick.consume()
+    world.run(consume=False)
+    assert slow.data() == [0, 1]
 
 
 def test_lossy_members_give_memory_back_to_the_others() -> None:

@@ -163,6 +163,75 @@ def test_who_comes_back_to_a_new_hub_too_late_knows_what_it_missed(grown: bool) 
     assert bob.memberships["room"].lost == {ann.instance: 10 - len(bob.data())}
 
 
+def test_who_comes_back_too_late_to_read_a_mark_knows_what_the_dead_hub_took_along() -> None:
+    world = World()
+    ann, bob = world.add("ann", "bob")
+    bob.join("room")
+    world.run()
+    lose(world, ann, bob, data=[1, 2])
+    ann.connect()
+    world.read(ann)
+    world.pass_time(GRACE + 1)
+    world.run()
+    assert bob.memberships["room"].lost == {ann.instance: 2}
+
+
+def test_what_was_sent_before_somebody_joined_is_not_lost_when_it_comes_back_late() -> None:
+    world = World()
+    ann, bob = world.add("ann", "bob")
+    ann.send("room", 1)
+    world.run()
+    world.die()
+    world.components.remove(ann)
+    world.run()
+    bob.join("room")  # and hears of ann when it has been away
+    world.run()
+    bob.cut()
+    world.pass_time(GRACE + 1)
+    world.components.insert(0, ann)
+    ann.connect()
+    for number in range(2, 5):
+        ann.send("room", number)
+    world.read(ann)
+    world.flush()
+    ann.read()
+    world.run()
+    assert bob.memberships["room"].lost == {ann.instance: 3}
+
+
+def test_messages_to_a_name_before_an_instance_began_are_not_lost_to_it() -> None:
+    world = World()
+    ann, _ = world.add("ann", "bob")
+    for number in range(3):
+        ann.send("label", number, to="bob")
+    world.run()
+    (late,) = world.add("bob")
+    world.die()
+    ann.send("label", 3, to="bob")
+    world.run()
+    assert late.data() == [3]
+    assert not late.lost_directly
+
+
+def test_a_sender_that_a_forgotten_room_knew_is_no_loss_to_who_joined_since(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("swergio.hub.rooms.MAX_IDLE", 0)
+    world = World()
+    ann, bob = world.add("ann", "bob")
+    ann.send("room", 1)
+    world.run()
+    ann.cut()
+    world.pass_time(GRACE + 1)
+    assert world.router.rooms._rooms == {}
+    world.run()
+    bob.join("room")
+    world.run()
+    world.die()
+    ann.send("room", 2)
+    world.run()
+    assert bob.data() == [2]
+    assert not bob.memberships["room"].lost
+
+
 def test_who_joined_after_a_hub_died_lost_nothing_of_what_it_took_along() -> None:
     world = World()
     ann, bob = world.add("ann", "bob")
@@ -225,9 +294,11 @@ def test_a_sender_that_missed_a_hub_altogether_is_still_accounted_for() -> None:
 
 def test_offsets_of_a_dead_hub_mean_nothing_to_the_next_one_though_the_logs_are_numbered_alike() -> None:
     world = World()
-    ann, bob = world.add("ann", "bob")
+    (bob,) = world.add("bob")
     bob.join("room")
     world.run()
+    number_of_the_log = bob.client._rooms["room"].log
+    (ann,) = world.add("ann")
     for number in range(50):
         ann.send("room", number)
     world.run(consume=False)
@@ -236,7 +307,7 @@ def test_offsets_of_a_dead_hub_mean_nothing_to_the_next_one_though_the_logs_are_
     world.die()
     world.run()
     log = world.router.rooms.log("room")
-    assert log.number == bob.client._rooms["room"].log
+    assert log.number == number_of_the_log
     for number in range(3):
         ann.send("room", number, type=f"T{number}")
     world.run(consume=False)
@@ -250,6 +321,8 @@ def test_offsets_of_a_dead_hub_mean_nothing_to_the_next_one_though_the_logs_are_
     assert sent_frames(bob, Op.CONSUMED) == []
     world.read(bob)
     assert cursor.consumed == before < cursor.pushed
+    world.run()
+    assert cursor.consumed == cursor.pushed
 
 
 def test_a_lossy_member_counts_what_a_dead_hub_took_along_as_dropped() -> None:

@@ -91,6 +91,25 @@ def test_a_sender_does_not_get_its_own_messages_and_they_are_not_kept_for_it() -
     assert not log.full
 
 
+def test_a_single_own_message_is_dropped_at_once() -> None:
+    log = a_log(limit=EVERYTHING)
+    member(log, "sender")
+    append(log, sender="sender")
+    assert log.held == 0
+
+
+def test_own_messages_that_the_link_never_asked_for_are_passed_over_too() -> None:
+    log = a_log(limit=EVERYTHING)
+    cursor = member(log, "sender")
+    append(log, sender="other")
+    assert take(log, cursor) == [0]
+    append(log, sender="sender")
+
+    assert log.consume(cursor, 1)
+    log.trim()
+    assert log.held == 0
+
+
 def test_own_messages_behind_others_are_passed_over_when_those_are_consumed() -> None:
     log = a_log()
     cursor = member(log, "sender")
@@ -180,6 +199,20 @@ def test_what_a_lossy_member_did_not_receive_does_not_count_against_its_window()
     assert cursor.in_flight == 0
 
 
+def test_a_member_that_goes_back_behind_what_it_consumed_gets_it_again() -> None:
+    log = a_log()
+    member(log, "slow")
+    cursor = member(log)
+    for _ in range(3):
+        append(log)
+    take(log, cursor)
+    log.consume(cursor, 3)
+
+    assert log.resume(cursor, 1)
+    assert cursor.consumed <= cursor.pushed
+    assert take(log, cursor) == [1, 2]
+
+
 def test_a_returning_member_gets_all_that_is_left() -> None:
     log = a_log()
     member(log, "other")
@@ -193,9 +226,11 @@ def test_a_returning_member_gets_all_that_is_left() -> None:
 def test_positions_are_those_before_an_entry() -> None:
     log = a_log()
     member(log)
+    member(log, "observer", Mode.OBSERVER)
     append(log, sender="a", messages=3)
     append(log, sender="b")
     append(log, sender="a", messages=2)
+    append(log, sender="c", direct=True)
 
     assert dict_of(log.positions_at(0)) == {"a": 0, "b": 0}
     assert dict_of(log.positions_at(2)) == {"a": 3, "b": 1}

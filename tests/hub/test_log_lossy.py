@@ -106,7 +106,19 @@ def test_a_reliable_member_that_becomes_lossy_frees_the_room_and_keeps_its_windo
 
     log.change(cursor, Mode.LOSSY, echo=False)
     assert not log.full
+    assert log.held == 100
     append(log)
     assert take(log, cursor, window=200) == []  # it has not consumed what it was given
     log.consume(cursor, 2)
     assert take(log, cursor, window=200) == [3]
+
+
+def test_an_observer_does_not_miss_direct_messages_that_it_was_not_given_in_time() -> None:
+    log = a_log(limit=400)
+    cursor = member(log, mode=Mode.OBSERVER)
+    append(log)
+    append(log, direct=True)
+    append(log)
+
+    assert take(log, cursor) == [2]
+    assert [position.number for position in log.take_missed(cursor)] == [1]

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
+from swergio.codec import pack
 from swergio.messages import Kind
 from tests.hub import checks
 from tests.hub.simulation import GRACE, Component, World
@@ -132,6 +134,35 @@ def test_parked_batches_are_dropped_with_the_link_and_come_again() -> None:
     assert ann.channel("room").stalled_by == slow.instance  # who is told again
     world.run()
     assert len(slow.data()) == ann.channel("room").last
+
+
+def test_a_sender_whose_link_broke_while_it_waited_is_told_again_whom_it_waits_for() -> None:
+    world = World()
+    ann, slow = world.add("ann", "slow")
+    slow.join("room")
+    world.run()
+    while ann.send("room", "x" * 300):
+        world.run(consume=False)
+    ann.cut()
+    ann.connect()
+    assert ann.channel("room").stalled_by == slow.instance  # until the hub is heard again
+    world.run(consume=False)
+    assert ann.channel("room").stalled_by == slow.instance
+
+
+def test_what_was_taken_from_the_outbox_and_not_written_comes_again_in_its_order() -> None:
+    world = World()
+    ann, bob = world.add("ann", "bob")
+    bob.join("room")
+    world.run()
+    ann.send("room", 0)  # and it is lost
+    for number in (1, 2):
+        ann.outbox.append("room", None, f"T{number}", *pack({"data": number, "array": np.zeros(number)}))
+    ann.client.beat()
+    assert ann.client.collect()  # the wire takes no more for now; arrays wait for a packet of their own
+    ann.cut()
+    world.run()
+    assert bob.data() == [0, 1, 2]
 
 
 def test_own_messages_behind_the_last_received_one_are_no_gap() -> None:

@@ -79,10 +79,11 @@ class Interleavings(RuleBasedStateMachine):
         if room not in self.component(who).memberships:
             self.component(who).join(room, mode, echo=echo)
 
-    @rule(who=who, room=rooms, mode=st.sampled_from([Mode.RELIABLE, Mode.LOSSY]), echo=st.booleans())
-    def change(self, who: int, room: str, mode: Mode, echo: bool) -> None:
-        if room in self.component(who).memberships and not self.component(who).joining.get(room):
-            self.component(who).join(room, mode, echo=echo)
+    @rule(who=who, room=rooms, mode=st.sampled_from([Mode.RELIABLE, Mode.LOSSY]))
+    def change(self, who: int, room: str, mode: Mode) -> None:
+        membership = self.component(who).memberships.get(room)
+        if membership is not None and not self.component(who).joining.get(room):
+            self.component(who).join(room, mode, echo=membership.echo)
 
     @rule(who=who, room=rooms)
     def leave(self, who: int, room: str) -> None:
@@ -142,6 +143,10 @@ class Interleavings(RuleBasedStateMachine):
     @precondition(lambda self: self.world.everyone_is_back())
     @rule()
     def hub_dies(self) -> None:
+        self.world.die()
+
+    @rule()
+    def hub_dies_young(self) -> None:
         self.world.die()
 
     # -- what must hold -------------------------------------------------------------------------------------------

@@ -10,9 +10,10 @@ import pytest
 
 from swergio.codec.frames import VERSION, Op, encode, join, parse
 from swergio.errors import AccessRefused, IncompatiblePeer, NameTaken, ProtocolError
-from swergio.hub.greeting import Hello
+from swergio.hub.greeting import Hello, Membership
 from swergio.hub.router import Refused
 from swergio.messages import Instance
+from swergio.transport import Mode
 from tests.hub.simulation import GRACE, Component, Wire, World
 
 EMPTY = Hello([], [], [0, 0, 0], []).pack()
@@ -132,6 +133,15 @@ def test_a_refusal_is_final_unless_it_may_pass(code: str, error: type[Exception]
     assert (refusal is None) if error is None else isinstance(refusal, error)
 
 
+def test_a_component_is_in_the_rooms_that_it_names_as_it_names_them() -> None:
+    world = World()
+    for said in ([("room", "lossy", False, 0)], [("room", "reliable", True, 0), ("other", "observer", False, 0)], []):
+        memberships = [Membership(room, Mode(mode), echo, offset) for room, mode, echo, offset in said]
+        session, _ = greet(world, *hello(), payload=Hello([], memberships, [0, 0, 0], []).pack())
+        assert {(room, str(c.mode), c.echo, 0) for room, c in session.rooms.items()} == set(said)
+        assert all(len(world.router.rooms.members(room)) == (room in session.rooms) for room in ("room", "other"))
+
+
 # -- unique -----------------------------------------------------------------------------------------------------------
 
 
@@ -166,6 +176,8 @@ def test_bye_ends_a_session_at_once() -> None:
     ann, bob = world.add("ann", "bob")
     bob.join("room")
     world.run()
+    bob.send("label", "before the end", to="ann")
+    world.read(bob)
     bob.client.bye()
     bob.send("room", "after the end")
     bob.write()
@@ -173,6 +185,7 @@ def test_bye_ends_a_session_at_once() -> None:
 
     assert world.router.components == 1
     assert world.router.rooms.members("room") == []
+    assert not world.router.rooms._towards
     ann.send("label", "hello?", to=bob.instance)
     world.read(ann)
     world.flush()

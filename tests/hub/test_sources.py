@@ -21,7 +21,7 @@ def membership(number: int = 1, *, epochs: tuple[str, ...] = (), echo: bool = Fa
 
 
 def deliver(sources: Sources, sub: Subscription, first: int, last: int, after: int | None = None) -> int | None:
-    return sources.deliver(sub, ANN, None, first - 1 if after is None else after, range(first, last + 1))
+    return sources.deliver(sub, ANN, None, first - 1 if after is None else after, first, last)
 
 
 def position(number: int, start: int = 0, origin: str | None = None, source: Source = ANN) -> Position:
@@ -96,8 +96,8 @@ def test_own_messages_are_compared_only_by_who_hears_itself() -> None:
 
 def test_everything_that_was_sent_to_this_very_instance_was_for_it() -> None:
     sources, sub = Sources(ME), membership()
-    assert sources.deliver(sub, ANN, ME, 4, range(5, 6)) == 4
-    assert sources.deliver(sub, Source("bob#1", 0), "me", 4, range(5, 6)) == 0
+    assert sources.deliver(sub, ANN, ME, 4, 5, 5) == 4
+    assert sources.deliver(sub, Source("bob#1", 0), "me", 4, 5, 5) == 0
 
 
 def test_what_was_sent_between_two_memberships_is_not_lost() -> None:
@@ -121,6 +121,6 @@ def test_when_sources_are_forgotten_no_loss_is_invented(monkeypatch: pytest.Monk
 
     for number in range(3, 9):
         sources.begin(sub, [position(1, source=Source(f"other#{number}", 0))])
-    assert sources.deliver(sub, ANN, ME, 8, range(9, 10)) == 0
+    assert sources.deliver(sub, ANN, ME, 8, 9, 9) == 0
     assert sources.mark(sub, Source("other#0", 0), 7, "earlier") == 0
     assert sources.compare(sub, [position(7, source=Source("other#1", 0))]) == []

@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 
 from swergio.codec import pack
+from swergio.hub.rooms import Somebody
 from swergio.messages import Kind
 from swergio.transport import Mode
 from tests.hub.simulation import Component, World
@@ -102,6 +103,33 @@ def test_a_request_that_was_returned_is_no_loss_to_anyone() -> None:
     assert not bob.memberships["room"].lost
 
 
+def test_a_request_that_was_returned_is_no_loss_to_those_who_join_before_the_hub_dies() -> None:
+    world = World()
+    ann, bob = world.add("ann", "bob")
+    request(ann, 1, now=True)
+    world.run()
+    bob.join("room")
+    world.run()
+    world.die()
+    ann.send("room", 2)
+    world.run()
+    assert bob.data() == [2]
+    assert not bob.memberships["room"].lost
+
+
+def test_what_follows_a_returned_request_is_known_to_follow_it_alone() -> None:
+    world = World()
+    ann, bob = world.add("ann", "bob")
+    request(ann, 1, now=True)
+    bob.join("room")
+    world.run()
+    for number in range(2, 4):
+        ann.send("room", number, type=f"T{number}")
+    world.run()
+    log = world.router.rooms.log("room")
+    assert [(entry.after, entry.last) for entry in map(log.entry, range(log.end_index))] == [(0, 2), (2, 3)]
+
+
 def test_a_request_to_a_name_waits_for_its_first_instance() -> None:
     world = World()
     (ann,) = world.add("ann")
@@ -138,6 +166,35 @@ def test_requests_of_who_is_gone_are_not_kept() -> None:
     assert bob.data() == []
 
 
+def test_a_request_of_who_is_gone_reaches_nobody() -> None:
+    world = World()
+    ann, bob = world.add("ann", "bob")
+    request(ann, "who?")
+    world.run()
+    world.components.remove(ann)
+    ann.client.bye()
+    ann.write()
+    world.read(ann)
+    bob.join("room")
+    world.run()
+    assert bob.data() == []
+
+
+def test_a_request_goes_to_a_member_that_comes_back_to_a_new_hub() -> None:
+    world = World()
+    ann, bob = world.add("ann", "bob")
+    bob.join("room")
+    world.run()
+    world.die()
+    ann.connect()
+    world.step()
+    request(ann, "who?")
+    world.read(ann)
+    assert len(world.router.rooms.parking.awaited(Somebody)) == 1
+    world.run()
+    assert bob.data() == ["who?"]
+
+
 def test_channels_that_wait_are_counted_once_however_often_they_reconnect() -> None:
     world = World()
     (ann,) = world.add("ann")
@@ -148,6 +205,19 @@ def test_channels_that_wait_are_counted_once_however_often_they_reconnect() -> N
     world.run()
     ((_, channels),) = world.router.rooms.parking._waiting.items()
     assert len(channels) == 1
+
+
+def test_a_returned_request_is_no_loss_to_who_changes_how_it_is_a_member() -> None:
+    world = World()
+    ann, eye = world.add("ann", "eye")
+    eye.join("room", Mode.OBSERVER)
+    world.run()
+    request(ann, 1, now=True)
+    world.run()
+    eye.join("room")
+    world.run()
+    assert not eye.memberships["room"].lost
+    assert not eye.memberships["room"].dropped
 
 
 # -- taken back -------------------------------------------------------------------------------------------------------
@@ -275,50 +345,3 @@ def test_withdrawing_what_was_delivered_changes_nothing() -> None:
 
     assert bob.data() == ["who?", "last"]
     assert not world.router.rooms.sessions[ann.instance].channels[0].withdrawn - {999}
-
-
-# -- what a sender is told --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("lazily", [True, False])
-def test_a_sender_learns_of_what_reached_nobody_once_though_the_connection_broke(lazily: bool) -> None:
-    for received in (0, 1, 2):
-        world = World()
-        (ann,) = world.add("ann")
-        for data in range(3):
-            ann.send("label", data, to="nobody", type=f"T{data}")
-        request(ann, "who?", now=True)
-        world.read(ann)
-        world.flush(lazily=lazily)
-        ann.read(received)
-        ann.cut()
-        world.run()
-
-        assert sorted(ann.undelivered) == [
-            (0, 1, "nobody is not connected"), (0, 2, "nobody is not connected"), (0, 3, "nobody is not connected"),
-            (1, 1, "no members"),
-        ]  # fmt: skip
-        ann.cut()
-        world.run()
-        assert len(ann.undelivered) == 4
-
-
-def test_sync_is_answered_when_everything_is_acknowledged() -> None:
-    world = World()
-    ann, bob = world.add("ann", "bob")
-    ann.ask("sync")
-    world.run()
-    assert ann.answers == [("sync", True, None)]
-
-    request(ann, "who?")
-    ann.ask("sync")
-    world.run()
-    assert len(ann.answers) == 1
-    ann.cut()
-    world.run()
-    bob.join("room")
-    left: list[int] = []
-    ann.client.ask("sync", (), lambda value, error: left.append(ann.outbox.unacknowledged))
-    world.run()
-    assert len(ann.answers) == 2
-    assert left == [0]

@@ -36,7 +36,7 @@ class Op(IntEnum):
     """
 
     # component -> hub
-    HELLO = 1  # version, name, instance, secret, unique, epoch; payload: rooms, lanes, channels, watched
+    HELLO = 1  # version, name, instance, secret, unique, epoch; payload: channels, rooms, lanes, watched
     OPEN = 2  # channel, room, to, lane
     PUBLISH = 3  # channel, first, count, flags, room; payload: a batch
     CONSUMED = 4  # log, offset
@@ -46,7 +46,7 @@ class Op(IntEnum):
     BEAT = 8
     BYE = 9  # reason
     # hub -> component
-    WELCOME = 16  # version, epoch, window; payload: rooms, lanes, channels
+    WELCOME = 16  # version, epoch, window; payload: channels, lanes, rooms
     REFUSE = 17  # code, reason
     DELIVER = 18  # log, offset, count, sender, channel, after, first, room, to, attempt; payload: a batch
     COVER = 19  # log, offset; payload: positions of what was skipped, if anything was
@@ -156,7 +156,14 @@ def fields(frame: Frame, *types: Any) -> list[Any]:
     Raises:
         ProtocolError: something else came.
     """
-    return check(frame.header, types, frame.op)
+    header = frame.header
+    shape = _shapes.get(types)
+    if shape is None or tuple(map(type, header)) not in shape.allowed:
+        return check(header, types, frame.op)
+    for place in shape.integers:
+        if not 0 <= header[place] <= MAX_NUMBER:
+            return check(header, types, frame.op)
+    return header
 
 
 def check(values: list[Any], types: tuple[Any, ...], what: object) -> list[Any]:

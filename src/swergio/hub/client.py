@@ -156,11 +156,12 @@ class HubClient:
         flags = REQUEST * batch.request | NOW * batch.now | ALIGNED * batch.aligned
         header = (channel.number, batch.first, batch.count, flags, batch.room)
         frame = encode(Op.PUBLISH, *header, payload=batch.payload, aligned=batch.aligned)
-        opening = self._open(channel)
-        if opening and batch.aligned:
+        if channel.number in self._opened:
+            return frame
+        if batch.aligned:
             self._held = batch
-            return opening
-        return opening + frame
+            return self._open(channel)
+        return self._open(channel) + frame
 
     def _open(self, channel: Channel) -> list[Buffer]:
         if channel.number in self._opened:
@@ -261,7 +262,7 @@ class HubClient:
     def _welcome(self, frame: Frame) -> None:
         _, epoch, window = fields(frame, int, str, int)
         welcome = Welcome.unpack(frame.payload)
-        if self._rooms.keys() - welcome.rooms.keys():
+        if self._rooms.keys() - welcome.rooms.keys():  # fewer may be there now: some may have been left meanwhile
             raise ProtocolError("WELCOME without rooms of HELLO")
         resumed = epoch == self._epoch
         for place, sub in zip(welcome.lanes, list(self._lanes), strict=True):
@@ -312,7 +313,7 @@ class HubClient:
             return
         if sub.room is None or to is None:  # what an observer sees of direct messages is not complete
             source = Source(sender, channel)
-            missing = self._sources.deliver(sub, source, to, after, range(first, first + count))
+            missing = self._sources.deliver(sub, source, to, after, first, first + count - 1)
             if missing is None:
                 self.duplicates += count
                 self._settle(sub)
@@ -353,9 +354,7 @@ class HubClient:
         sub = self._advance(log, offset, offset + 1)
         if sub is not None:
             source = Source(sender, channel)
-            missing = self._sources.mark(sub, source, number, origin)
-            if missing:
-                self._lose(sub, sub.room or "", source, missing)
+            self._lose(sub, sub.room or "", source, self._sources.mark(sub, source, number, origin))
             self._settle(sub)
 
     def _compare(self, sub: Subscription, positions: list[Position]) -> None:
@@ -363,17 +362,18 @@ class HubClient:
             self._lose(sub, sub.room or "", source, missing)
 
     def _lose(self, sub: Subscription, room: str, source: Source, count: int) -> None:
-        if sub.mode is not Mode.RELIABLE:
+        if sub.mode is not Mode.RELIABLE and count:
             self._events.dropped(room, count)
-            return
-        reason = "they were in the memory of a hub, or waited longer than it keeps them"
-        self._events.lost(Loss(room, Instance(source.sender), count, reason))
+        elif count:
+            reason = "they were in the memory of a hub, or waited longer than it keeps them"
+            self._events.lost(Loss(room, Instance(source.sender), count, reason))
 
     def _acknowledged(self, frame: Frame) -> None:
         number, last = fields(frame, int, int)
         self._outbox.acknowledge(number, last)
-        for withdrawn in [key for key in self._withdrawn if key[0] == number and key[1] <= last]:
-            del self._withdrawn[withdrawn]
+        if self._withdrawn:
+            for withdrawn in [key for key in self._withdrawn if key[0] == number and key[1] <= last]:
+                del self._withdrawn[withdrawn]
 
     def _stalled(self, frame: Frame) -> None:
         number, member = fields(frame, int, str)

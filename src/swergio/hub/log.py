@@ -12,6 +12,7 @@ nobody would ever acknowledge that.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from swergio.hub.cursors import Cursor, Entry
@@ -93,27 +94,29 @@ class Log:
         self._budget.used += entry.cost
         if not entry.observers_only:
             self.positions.reached(entry.source, entry.last)
-        crowded = self.held > self.limit // LOSSY_SHARE or self._budget.exhausted
-        if self._pass_over(entry) or not self.cursors or crowded:
+        own = self.cursors.get(entry.source.sender)
+        freed = False
+        if own is not None or entry.observers_only:
+            freed = self._pass_over(entry, self.cursors.values() if entry.observers_only else (own,))
+        if freed or not self.cursors or self.held > self.limit // LOSSY_SHARE or self._budget.exhausted:
             self.trim()
 
-    def _pass_over(self, entry: Entry) -> bool:
+    def _pass_over(self, entry: Entry, cursors: Iterable[Cursor | None]) -> bool:
         # The entry was just appended, and those who do not get it will not be asked about it.
         index = self.end_index - 1
-        own = self.cursors.get(entry.source.sender)
-        passed = False
-        for cursor in self.cursors.values() if entry.observers_only else (own,) if own else ():
-            if cursor.consumed == index and not cursor.wants(entry):
+        for cursor in cursors:
+            if cursor is not None and cursor.consumed == index and not cursor.wants(entry):
                 cursor.consumed = cursor.pushed = index + 1
-                passed = True
-        return passed and index == self._base
+        return index == self._base
 
     def trim(self, *, scarce: bool = False) -> None:
         """
         Drop what nobody needs any more. When memory is ``scarce``, only reliable members need something.
         """
-        before = self._cost_at(self._base)
         floor = self._floor(scarce=scarce or self._budget.exhausted)
+        if floor == self._base:
+            return
+        before = self._cost_at(self._base)
         for cursor in self.cursors.values():
             if cursor.pushed < floor:
                 self._overtake(cursor, floor)
@@ -249,7 +252,8 @@ class Log:
         """
         Note that the member has handled everything before ``offset``; True if that may free entries.
         """
-        cursor.handled(offset)
+        if cursor.given:
+            cursor.handled(offset)
         place = max(cursor.consumed, self._base)
         was_last = place <= self._base
         end = self.end_index

@@ -38,6 +38,9 @@ class Parking:
         self._skip = skip
         self._waiting: dict[Hashable, dict[HubChannel, None]] = {}
 
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
     def __contains__(self, awaited: Hashable) -> bool:
         return awaited in self._waiting
 
@@ -64,7 +67,9 @@ class Parking:
         """
         Offer what waits for ``awaited`` again.
         """
-        channels = deque(self._waiting.pop(awaited, ()))
+        if awaited not in self._waiting:
+            return
+        channels = deque(self._waiting.pop(awaited))
         while channels:
             channel = channels.popleft()
             if self._offer(channel):
@@ -97,8 +102,7 @@ class Parking:
         return bool(channel.parked)
 
     def _try(self, channel: HubChannel, parcel: Parcel) -> bool:
-        numbers = range(parcel.first, parcel.last + 1)
-        if channel.withdrawn and parcel.flags & REQUEST and channel.withdrawn.issuperset(numbers):
+        if channel.withdrawn and parcel.flags & REQUEST and channel.withdrawn.issuperset(parcel.numbers):
             self._skip(channel, parcel)
             return True
         awaited = self._place(channel, parcel)

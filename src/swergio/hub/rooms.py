@@ -77,20 +77,33 @@ class Rooms:
         """
         return Log(name, next(self._numbers), self._room_limit, self._budget, self._appended)
 
-    def join(self, session: Session, room: str, mode: Mode, echo: bool) -> Cursor:
+    def join(self, session: Session, room: str, mode: Mode, echo: bool) -> tuple[Cursor, list[Position]]:
         """
         Make the session a member of a room, behind everything, or change how it is one.
+
+        Returns:
+            Its cursor, and what it must know: where those stand who may send more, or what it missed as it was.
         """
         cursor = session.rooms.get(room)
         if cursor is None:
             cursor = self.log(room).add(session.instance, mode, echo)
             self._enter(session, cursor)
+            positions = [at for at in cursor.log.positions_at(cursor.pushed) if at.sender in self.sessions]
         else:
-            cursor.log.change(cursor, mode, echo)
-            self.trimmed(cursor.log)
+            positions = self._change(cursor, mode, echo)
         session.push(cursor)
         self.parking.retry(Somebody(room))
-        return cursor
+        return cursor, positions
+
+    def _change(self, cursor: Cursor, mode: Mode, echo: bool) -> list[Position]:
+        heard_itself = cursor.echo
+        cursor.log.change(cursor, mode, echo)
+        self.trimmed(cursor.log)
+        missed = cursor.log.take_missed(cursor)
+        if not heard_itself:
+            at_hand = cursor.log.positions_at(cursor.pushed)
+            missed += [position for position in at_hand if position.sender == cursor.instance]
+        return missed
 
     def rejoin(self, session: Session, room: str, mode: Mode, echo: bool, offset: int | None) -> tuple[Cursor, bool]:
         """
@@ -185,29 +198,21 @@ class Rooms:
 
     def open(self, channel: HubChannel) -> None:
         """
-        Take a new channel of a component. If an earlier hub had it, tell where it goes on.
+        Take a new channel of a component.
+
+        If it was there before, with an earlier hub or until its component was given up, tell where it goes on.
         """
         channel.session.channels[channel.number] = channel
         if channel.to is not None:
             self._towards.setdefault(channel.to, {})[channel] = None
         logs = [self.log(channel.room)] if channel.room is not None else self._inboxes(channel)
         for log in logs if channel.start else ():
-            if channel.origin is None:
-                log.positions.reached(channel.source, channel.start)
-            else:
-                self._mark(log, channel, channel.origin)
+            self._mark(log, channel)
 
     def _inboxes(self, channel: HubChannel) -> list[Log]:
         to = channel.to or ""
         targets = [self.sessions[to]] if to in self.sessions else self.named(to)
         return [target.lanes[channel.lane] for target in targets]
-
-    def positions_in(self, cursor: Cursor) -> list[Position]:
-        """
-        Return, for a member that joined just now, where those stand who may send more.
-        """
-        positions = cursor.log.positions_at(cursor.pushed)
-        return [position for position in positions if position.sender in self.sessions]
 
     def positions_towards(self, session: Session) -> list[list[Position]]:
         """
@@ -227,10 +232,12 @@ class Rooms:
         """
         Offer what waited for space in ``log``, or for memory, again.
         """
+        if not self.parking:
+            return
+        if not self._budget.exhausted:
+            self.parking.retry(self._budget)  # first, or a busy room would take all that it gives back
         if not log.full:
             self.parking.retry(log)
-        if not self._budget.exhausted:
-            self.parking.retry(self._budget)
 
     def _place(self, channel: HubChannel, parcel: Parcel) -> tuple[Hashable, ...]:
         if channel.to is None:
@@ -319,8 +326,9 @@ class Rooms:
         )
         self._offer(log, entry)
 
-    def _mark(self, log: Log, channel: HubChannel, origin: str) -> None:
-        frame = tuple(encode(Op.MARK, log.number, log.next, *channel.source, channel.start, origin))
+    def _mark(self, log: Log, channel: HubChannel) -> None:
+        epoch = channel.origin or self.epoch
+        frame = tuple(encode(Op.MARK, log.number, log.next, *channel.source, channel.start, epoch))
         entry = Entry(
             offset=log.next,
             count=1,
@@ -333,7 +341,8 @@ class Rooms:
             observers_only=False,
             start=log.cost,
         )
-        log.positions.restored(channel.source, channel.start, origin)
+        if channel.origin is not None:
+            log.positions.restored(channel.source, channel.start, channel.origin)
         self._offer(log, entry)
 
     def _offer(self, log: Log, entry: Entry) -> None:
@@ -372,7 +381,7 @@ class Rooms:
             log.positions.forget(log.positions.senders().difference(self.sessions))
         if not self.young:
             idle = [log for log in self._rooms.values() if not log.cursors and Somebody(log.name) not in self.parking]
-            for log in idle[:-MAX_IDLE]:
+            for log in idle[: max(0, len(idle) - MAX_IDLE)]:
                 if log.positions.senders().isdisjoint(self.sessions):
                     del self._rooms[log.name]
 

@@ -307,8 +307,8 @@ class Router:
     def _answer(self, session: Session, verb: str, arguments: list[Any]) -> Any:
         match verb, arguments:
             case "join", [room, mode, bool(echo)]:
-                cursor = self.rooms.join(session, check_name(room, "room"), Mode(mode), echo)
-                return [cursor.log.number, cursor.covered, self.rooms.positions_in(cursor)]
+                cursor, positions = self.rooms.join(session, check_name(room, "room"), Mode(mode), echo)
+                return [cursor.log.number, cursor.covered, positions]
             case "leave", [str(room)]:
                 self.rooms.leave(session, room)
                 return True

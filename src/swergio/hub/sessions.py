@@ -47,6 +47,13 @@ class Parcel:
         return self.first + self.count - 1
 
     @property
+    def numbers(self) -> range:
+        """
+        The numbers of its messages.
+        """
+        return range(self.first, self.first + self.count)
+
+    @property
     def cost(self) -> int:
         """
         What it counts for in a log.
@@ -79,6 +86,7 @@ class HubChannel:
         skipped: How many messages right behind ``appended`` were withdrawn, so that nobody misses them.
         withdrawn: Numbers above ``appended`` that shall not be appended.
         undelivered: What reached nobody, until it is certain that the component knows.
+        source: What members know it as.
     """
 
     session: Session
@@ -96,13 +104,10 @@ class HubChannel:
     skipped: int = 0
     withdrawn: set[int] = field(default_factory=set)
     undelivered: deque[Undelivered] = field(default_factory=lambda: deque(maxlen=MAX_UNDELIVERED))
+    source: Source = field(init=False)
 
-    @property
-    def source(self) -> Source:
-        """
-        What members know it as.
-        """
-        return Source(self.session.instance, self.number)
+    def __post_init__(self) -> None:
+        self.source = Source(self.session.instance, self.number)
 
     def park(self, parcel: Parcel) -> None:
         """
@@ -267,6 +272,8 @@ class Session:
             window: What the component may have ahead of its handlers, for each log.
         """
         packet: list[Buffer] = []
+        if not (self.control or self.ready or self.due):
+            return packet
         while self.control:
             packet += self.control.popleft()
         if self.acknowledgements and self.due:
@@ -286,15 +293,20 @@ class Session:
                 break  # arrays are aligned from the start of a packet
             cursor.push(entry)
             if not packet and entry.cost >= ALONE:
+                self._end_turn()
                 return entry.frame  # the same object for every member, so that a link can encode it once for all
             packet += entry.frame
             size += entry.cost
+        if self.ready:
+            self._end_turn()
+        return packet
+
+    def _end_turn(self) -> None:
+        # The other logs come first in the next packet, so that none waits for one that always has more.
         if len(self.ready) > 1:
-            # The other logs come first in the next packet, so that none waits for one that always has more.
             last = next(iter(self.ready))
             del self.ready[last]
             self.ready[last] = None
-        return packet
 
     def _cover(self, cursor: Cursor) -> list[Buffer]:
         cursor.covered = cursor.log.offset_at(cursor.pushed)

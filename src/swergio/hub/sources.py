@@ -78,20 +78,22 @@ class Sources:
         self._heard: dict[Source, tuple[int, int]] = {}  # last number, and the membership in which it came
         self._complete = True  # nothing was forgotten: what is not known was never heard of
 
-    def deliver(self, sub: Subscription, source: Source, to: str | None, after: int, numbers: range) -> int | None:
+    def deliver(
+        self, sub: Subscription, source: Source, to: str | None, after: int, first: int, last: int
+    ) -> int | None:
         """
-        Take messages that follow ``after``, the first one at once or behind some that were withdrawn.
+        Take the messages ``first`` to ``last``, which follow ``after`` at once or behind some that were withdrawn.
 
         Returns:
             How many are missing before them; None if they came already.
         """
         known, membership = self._heard.get(source, _NEVER)
-        if numbers.start <= known:
+        if first <= known:
             return None
         if membership != sub.membership:
             known = 0 if to == self._instance and self._complete else after
-        self._note(sub, source, numbers.stop - 1)
-        return max(0, after - known)
+        self._note(sub, source, last)
+        return after - known if after > known else 0
 
     def mark(self, sub: Subscription, source: Source, number: int, origin: str) -> int:
         """
