@@ -31,8 +31,9 @@ from swergio.errors import (
 )
 from swergio.messages import Instance, Kind, Message, MessageType, Phase
 from swergio.passes import Context
+from swergio.presence import Presence
 from swergio.stats import Stats
-from swergio.transport import Loss, Member, Mode
+from swergio.transport import Guarantees, Loss, Member, Mode
 
 __all__ = [
     "AccessRefused",
@@ -44,6 +45,7 @@ __all__ = [
     "ConnectFailed",
     "Context",
     "CorruptBody",
+    "Guarantees",
     "HandlerFailed",
     "IncompatiblePeer",
     "Instance",
@@ -62,6 +64,7 @@ __all__ = [
     "PassFailed",
     "PassTimeout",
     "Phase",
+    "Presence",
     "ProtocolError",
     "RequestError",
     "RequestTimeout",

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from swergio.conversation import check_answers, defaults, eligible, gather_error, request_error
+from swergio.asking import Asking
+from swergio.conversation import defaults, nobody_keeps
 from swergio.core import LOGGING_ROOM, Core
-from swergio.errors import ConnectFailed, RequestError
-from swergio.messages import Kind, Message, MessageType, Phase, check_name
-from swergio.outbox import Channel
+from swergio.membership import Since, manner_of, past_of
+from swergio.messages import MessageType, Phase, check_name
 from swergio.passes import Passes
 from swergio.registration import Registration
-from swergio.requests import Request
-from swergio.streams import Stream
-from swergio.transport import Member, Mode
+from swergio.streams import Reading
+from swergio.transport import Member
 
 __all__ = ["Component"]
 
 
-class Component(Passes, Registration):
+class Component(Passes, Asking, Reading, Registration):
     """
     A component of a process: it joins rooms, sends, and handles what comes.
 
@@ -124,28 +123,48 @@ class Component(Passes, Registration):
 
     # -- rooms ----------------------------------------------------------------------------------------------------
 
-    async def join(self, room: str, *, lossy: bool = False, observe: bool = False, echo: bool = False) -> None:
+    async def join(
+        self,
+        room: str,
+        *,
+        lossy: bool = False,
+        observe: bool = False,
+        echo: bool = False,
+        group: str | None = None,
+        last: int | None = None,
+        since: Since | None = None,
+        kept: bool = False,
+    ) -> None:
         """
         Become a member of a room: every message that anyone sends there after this returned arrives.
+
+        A room keeps some of what all its members have handled (the setting ``hub.history_limit``), and as its *kept
+        value* the last message that was sent with ``keep=True``. Who asks for that gets it before anything newer, in
+        order; ``message.past`` tells it from what was sent since.
 
         Args:
             room: The room.
             lossy: Skip messages (counted in ``stats.dropped``) rather than slow the senders down.
             observe: See the direct messages of the room too (feedback), lossily, and do not count as a member.
             echo: Receive own messages too.
+            group: Share the messages of the room with the other members of this group: each goes to one of them. What
+                a member had not finished when it left or died goes to another, with ``message.attempt`` above 0.
+            last: The newest so many messages, of those that are still there.
+            since: The messages since then (seconds since the epoch, or a datetime), of those that are still there.
+            kept: The kept value of the room.
+
+        Raises:
+            InvalidName: the room or the group cannot be named so.
+            ConfigurationError: the arguments contradict each other, or the transport has no groups.
         """
-        self._core.check()
-        mode = Mode.OBSERVER if observe else Mode.LOSSY if lossy else Mode.RELIABLE
-        await self._core.transport.join(check_name(room, "room"), mode, echo)
-        self._core.modes[room] = (mode, echo)
+        manner = manner_of(lossy=lossy, observe=observe, echo=echo, group=group)
+        await self._core.enter(check_name(room, "room"), manner, past_of(last, since, kept=kept))
 
     async def leave(self, room: str) -> None:
         """
         Cease to be a member. Messages that came before may still be handled.
         """
-        self._core.check()
-        self._core.modes.pop(room, None)
-        await self._core.transport.leave(room)
+        await self._core.exit(room)
 
     async def members(self, room: str) -> list[Member]:
         """
@@ -163,6 +182,30 @@ class Component(Passes, Registration):
         found: list[dict[str, Any]] = await self._core.transport.ask("rooms")
         return found
 
+    async def will(
+        self,
+        room: str,
+        data: Any,
+        *,
+        type: str | None = None,
+        to: str | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> None:
+        """
+        Leave a message that is sent when this component is gone without having closed: killed, or away for too long.
+
+        It can be left before the component starts, or at any time after; the last one counts. It is in force when this
+        returns, or when the component has started. `close` takes it back.
+
+        Args:
+            room, data, type, to, meta: As `send`; a will takes 64 KiB at most.
+
+        Raises:
+            UnsupportedBody, MessageTooLarge, InvalidName: the one before stays in force.
+        """
+        core = self._core
+        await core.leave_will(core.draft(room, data, defaults(data, type, None)[0], to, meta))
+
     # -- sending --------------------------------------------------------------------------------------------------
 
     async def send(
@@ -174,6 +217,7 @@ class Component(Passes, Registration):
         to: str | None = None,
         phase: Phase | None = None,
         meta: Mapping[str, Any] | None = None,
+        keep: bool = False,
     ) -> None:
         """
         Send to everyone in a room, or to one component. Queues and returns; waits only while the outbox is full.
@@ -188,6 +232,8 @@ class Component(Passes, Registration):
             to: A component name (every instance of it) or an instance: only they get the message.
             phase: `Phase.TRAIN` or `Phase.VALIDATE`, for messages that begin a pass.
             meta: What is to be known about the message beside its body; handed on along a pass.
+            keep: The room keeps the message as its value, until the next one is sent so, for those who join later and
+                ask for it. Not with ``to``.
 
         Raises:
             UnsupportedBody, MessageTooLarge, InvalidName: nothing was sent.
@@ -199,8 +245,12 @@ class Component(Passes, Registration):
         core.check_room(room)
         packed = core.pack(data)
         type, wants = defaults(data, type, phase)
+        if keep and to is not None:
+            raise nobody_keeps(room, to)
         while True:
-            channel, number = core.outbox.append(room, to, type, *packed, phase=phase, wants_feedback=wants, meta=meta)
+            channel, number = core.outbox.append(
+                room, to, type, *packed, phase=phase, wants_feedback=wants, meta=meta, keep=keep
+            )
             if number:
                 return
             await core.room_made(channel, room)
@@ -226,137 +276,3 @@ class Component(Passes, Registration):
         core = self._core
         core.check()
         core.append(LOGGING_ROOM, None, MessageType.KPI, core.pack(core.indicator(name, value, step=step)))
-
-    # -- conversations --------------------------------------------------------------------------------------------
-
-    async def request(
-        self,
-        room: str,
-        data: Any,
-        *,
-        timeout: float | None = None,
-        type: str | None = None,
-        to: str | None = None,
-        meta: Mapping[str, Any] | None = None,
-        wait: bool = True,
-    ) -> Any:
-        """
-        Ask and return the data of the first reply. Can be used inside a handler.
-
-        Args:
-            room, data, type, to, meta: As `send`.
-            timeout: Seconds until the reply must be here; by default the setting ``request_timeout``.
-            wait: Wait for a first member of the room until the deadline; false: fail at once if there is none.
-
-        Raises:
-            NoMembers: nobody who could answer was there until the deadline.
-            RequestTimeout: members stayed silent.
-            HandlerFailed: the handler that should have answered raised.
-        """
-        seconds = self._core.settings.request_timeout if timeout is None else timeout
-        request = await self._converse(room, data, 1, seconds, type=type, to=to, meta=meta, now=not wait)
-        return request.replies[0].data
-
-    async def gather(
-        self,
-        room: str,
-        data: Any,
-        *,
-        count: int | None = None,
-        timeout: float | None = None,
-        type: str | None = None,
-        meta: Mapping[str, Any] | None = None,
-    ) -> list[Message]:
-        """
-        Ask everyone in a room and return ``count`` replies of different members, in the order of their arrival.
-
-        Args:
-            room, data, type, meta: As `send`.
-            count: How many replies to wait for; by default, of everyone who is in the room now.
-            timeout: Seconds; by default the setting ``request_timeout``.
-
-        Raises:
-            RequestTimeout: fewer came; names the members that stayed silent.
-            NoMembers: nobody was there.
-            HandlerFailed: a handler that should have answered raised.
-        """
-        seconds = self._core.settings.request_timeout if timeout is None else timeout
-        wanted = len(eligible(await self.members(room), self.instance)) if count is None else count
-        request = await self._converse(room, data, max(1, wanted), seconds, type=type, to=None, meta=meta, now=False)
-        return check_answers(request)
-
-    async def _converse(
-        self, room: str, data: Any, wanted: int, seconds: float, *, type: str | None, to: str | None,
-        meta: Mapping[str, Any] | None, now: bool,
-    ) -> Request:  # fmt: skip
-        core = self._core
-        core.check()
-        core.check_room(room)
-        packed = core.pack(data)
-        type, _ = defaults(data, type, None)
-        done: asyncio.Future[bool] = core.loop.create_future()
-        request = Request(room, wanted, done)
-
-        def append() -> tuple[Channel, int]:
-            return core.outbox.append(room, to, type, *packed, kind=Kind.REQUEST, meta=meta, now=now)
-
-        # A timer of its own: asyncio.timeout costs 6 µs more, of a round trip of a few hundred.
-        timer = core.loop.call_later(seconds, _expire, done)
-        try:
-            while not core.requests.begin(request, append)[1] and not done.done():
-                await core.room_made(core.outbox.channel_to(room, to), room, done)
-            in_time = await done
-        finally:
-            timer.cancel()
-            core.requests.end(request)
-        if not in_time:
-            raise await self.unanswered(request, seconds, to)
-        if request.error is not None:
-            raise request.error
-        return request
-
-    async def unanswered(self, request: Request, seconds: float, to: str | None) -> RequestError:
-        """
-        Take back a request whose deadline has passed, and say why it had no answer. Not for applications.
-        """
-        core = self._core
-        if request.channel is not None:
-            core.transport.withdraw(request.channel.number, request.number)
-        try:
-            async with asyncio.timeout(1):
-                members = await core.transport.ask("members", request.room) if to is None else None
-        except (TimeoutError, ConnectFailed):
-            members = None
-        if request.wanted > 1:
-            return gather_error(request, seconds, members, self.instance)
-        return request_error(request, seconds, members, self.instance)
-
-    async def messages(
-        self, room: str, *, lossy: bool = True, observe: bool = False, echo: bool = False
-    ) -> AsyncIterator[Message]:
-        """
-        Iterate over the messages of a room as they come, as a lossy member unless said otherwise.
-
-        The membership begins with the first step of the iteration and ends when the iterator is closed, unless the
-        component was a member before. The iteration ends when the component is closed.
-        """
-        stream = Stream(self._core)
-        core = self._core
-        was_member = room in core.modes
-        core.add_tap(room, stream)
-        try:
-            if not was_member:
-                await self.join(room, lossy=lossy, observe=observe, echo=echo)
-            while batch := await stream.next():
-                for message in batch:
-                    yield message
-        finally:
-            core.remove_tap(room, stream)
-            stream.close()
-            if not was_member and core.refusal is None:
-                await self.leave(room)
-
-
-def _expire(done: asyncio.Future[bool]) -> None:
-    if not done.done():
-        done.set_result(False)

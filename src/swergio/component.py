@@ -7,32 +7,30 @@ door: it appends to the outbox, which the loop empties, and wakes the loop once 
 from __future__ import annotations
 
 import atexit
-import concurrent.futures
 import contextlib
 import threading
-import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Literal, Self
 
 import swergio.asyncio
-from swergio.conversation import check_answers, defaults, eligible
+from swergio.asking import PlainAsking
+from swergio.conversation import defaults, nobody_keeps
 from swergio.core import LOGGING_ROOM, Core
 from swergio.errors import UsedAfterFork
-from swergio.messages import Kind, Message, MessageType, Phase
-from swergio.outbox import Channel
+from swergio.membership import Since
+from swergio.messages import MessageType, Phase
 from swergio.passes import PlainPasses
 from swergio.portal import Portal, stop_on_sigterm
 from swergio.registration import Registration
-from swergio.requests import Request
-from swergio.streams import PlainStream
-from swergio.transport import Member, Mode
+from swergio.streams import PlainReading
+from swergio.transport import Manner, Member, Past
 
 _open: set[Component] = set()
 
 
-class Component(PlainPasses, Registration):
+class Component(PlainPasses, PlainAsking, PlainReading, Registration):
     """
     A component of a process: it joins rooms, sends, and handles what comes.
 
@@ -62,6 +60,8 @@ class Component(PlainPasses, Registration):
         ConfigurationError: a setting is wrong.
         InvalidName: the name cannot be used.
     """
+
+    _inner: swergio.asyncio.Component
 
     def __init__(
         self,
@@ -173,23 +173,51 @@ class Component(PlainPasses, Registration):
         assert self._portal is not None
         return self._portal
 
-    def _ensure_joined(self, room: str, mode: Mode, echo: bool) -> None:
+    def _ensure_joined(self, room: str, manner: Manner, past: Past) -> None:
         if self._core.refusal is None:
-            self._door().call(lambda: self._core.transport.join(room, mode, echo))
+            self._door().call(lambda: self._core.transport.join(room, manner, past))
 
     # -- rooms ----------------------------------------------------------------------------------------------------
 
-    def join(self, room: str, *, lossy: bool = False, observe: bool = False, echo: bool = False) -> None:
+    def join(
+        self,
+        room: str,
+        *,
+        lossy: bool = False,
+        observe: bool = False,
+        echo: bool = False,
+        group: str | None = None,
+        last: int | None = None,
+        since: Since | None = None,
+        kept: bool = False,
+    ) -> None:
         """
         Become a member of a room: every message that anyone sends there after this returned arrives.
+
+        A room keeps some of what all its members have handled (the setting ``hub.history_limit``), and as its *kept
+        value* the last message that was sent with ``keep=True``. Who asks for that gets it before anything newer, in
+        order; ``message.past`` tells it from what was sent since.
 
         Args:
             room: The room.
             lossy: Skip messages (counted in ``stats.dropped``) rather than slow the senders down.
             observe: See the direct messages of the room too (feedback), lossily, and do not count as a member.
             echo: Receive own messages too.
+            group: Share the messages of the room with the other members of this group: each goes to one of them. What
+                a member had not finished when it left or died goes to another, with ``message.attempt`` above 0.
+            last: The newest so many messages, of those that are still there.
+            since: The messages since then (seconds since the epoch, or a datetime), of those that are still there.
+            kept: The kept value of the room.
+
+        Raises:
+            InvalidName: the room or the group cannot be named so.
+            ConfigurationError: the arguments contradict each other, or the transport has no groups.
         """
-        self._door().call(lambda: self._inner.join(room, lossy=lossy, observe=observe, echo=echo))
+        self._door().call(
+            lambda: self._inner.join(
+                room, lossy=lossy, observe=observe, echo=echo, group=group, last=last, since=since, kept=kept
+            )
+        )
 
     def leave(self, room: str) -> None:
         """
@@ -209,6 +237,34 @@ class Component(PlainPasses, Registration):
         """
         return self._door().call(self._inner.rooms)
 
+    def will(
+        self,
+        room: str,
+        data: Any,
+        *,
+        type: str | None = None,
+        to: str | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> None:
+        """
+        Leave a message that is sent when this component is gone without having closed: killed, or away for too long.
+
+        It can be left before the component starts, or at any time after; the last one counts. It is in force when this
+        returns, or when the component has started. `close` takes it back.
+
+        Args:
+            room, data, type, to, meta: As `send`; a will takes 64 KiB at most.
+
+        Raises:
+            UnsupportedBody, MessageTooLarge, InvalidName: the one before stays in force.
+        """
+        core = self._core
+        draft = core.draft(room, data, defaults(data, type, None)[0], to, meta)
+        if self._portal is None:
+            core.note_will(draft)
+        else:
+            self._door().call(lambda: core.leave_will(draft))
+
     # -- sending --------------------------------------------------------------------------------------------------
 
     def send(
@@ -220,6 +276,7 @@ class Component(PlainPasses, Registration):
         to: str | None = None,
         phase: Phase | None = None,
         meta: Mapping[str, Any] | None = None,
+        keep: bool = False,
     ) -> None:
         """
         Send to everyone in a room, or to one component. Queues and returns; waits only while the outbox is full.
@@ -234,6 +291,8 @@ class Component(PlainPasses, Registration):
             to: A component name (every instance of it) or an instance: only they get the message.
             phase: `Phase.TRAIN` or `Phase.VALIDATE`, for messages that begin a pass.
             meta: What is to be known about the message beside its body; handed on along a pass.
+            keep: The room keeps the message as its value, until the next one is sent so, for those who join later and
+                ask for it. Not with ``to``.
 
         Raises:
             UnsupportedBody, MessageTooLarge, InvalidName: nothing was sent.
@@ -245,9 +304,11 @@ class Component(PlainPasses, Registration):
         core.check_room(room)
         body, segments = core.pack(data)
         type, wants = defaults(data, type, phase)
+        if keep and to is not None:
+            raise nobody_keeps(room, to)
         while True:
             channel, number = core.outbox.append(
-                room, to, type, body, segments, phase=phase, wants_feedback=wants, meta=meta
+                room, to, type, body, segments, phase=phase, wants_feedback=wants, meta=meta, keep=keep
             )
             if number:
                 return
@@ -270,119 +331,6 @@ class Component(PlainPasses, Registration):
         core = self._core
         core.check()
         core.append(LOGGING_ROOM, None, MessageType.KPI, core.pack(core.indicator(name, value, step=step)))
-
-    # -- conversations --------------------------------------------------------------------------------------------
-
-    def request(
-        self,
-        room: str,
-        data: Any,
-        *,
-        timeout: float | None = None,
-        type: str | None = None,
-        to: str | None = None,
-        meta: Mapping[str, Any] | None = None,
-        wait: bool = True,
-    ) -> Any:
-        """
-        Ask and return the data of the first reply. Can be used inside a handler.
-
-        Args:
-            room, data, type, to, meta: As `send`.
-            timeout: Seconds until the reply must be here; by default the setting ``request_timeout``.
-            wait: Wait for a first member of the room until the deadline; false: fail at once if there is none.
-
-        Raises:
-            NoMembers: nobody who could answer was there until the deadline.
-            RequestTimeout: members stayed silent.
-            HandlerFailed: the handler that should have answered raised.
-        """
-        seconds = self._core.settings.request_timeout if timeout is None else timeout
-        return self._converse(room, data, 1, seconds, type=type, to=to, meta=meta, now=not wait).replies[0].data
-
-    def gather(
-        self,
-        room: str,
-        data: Any,
-        *,
-        count: int | None = None,
-        timeout: float | None = None,
-        type: str | None = None,
-        meta: Mapping[str, Any] | None = None,
-    ) -> list[Message]:
-        """
-        Ask everyone in a room and return ``count`` replies of different members, in the order of their arrival.
-
-        Args:
-            room, data, type, meta: As `send`.
-            count: How many replies to wait for; by default, of everyone who is in the room now.
-            timeout: Seconds; by default the setting ``request_timeout``.
-
-        Raises:
-            RequestTimeout: fewer came; names the members that stayed silent.
-            NoMembers: nobody was there.
-            HandlerFailed: a handler that should have answered raised.
-        """
-        seconds = self._core.settings.request_timeout if timeout is None else timeout
-        wanted = len(eligible(self.members(room), self.instance)) if count is None else count
-        request = self._converse(room, data, max(1, wanted), seconds, type=type, to=None, meta=meta, now=False)
-        return check_answers(request)
-
-    def _converse(
-        self, room: str, data: Any, wanted: int, seconds: float, *, type: str | None, to: str | None,
-        meta: Mapping[str, Any] | None, now: bool,
-    ) -> Request:  # fmt: skip
-        # Without a call through the door: the reply wakes this thread directly, which saves 0.1 ms of a round trip.
-        core = self._core
-        core.check()
-        core.check_room(room)
-        packed = core.pack(data)
-        type, _ = defaults(data, type, None)
-        done: concurrent.futures.Future[bool] = concurrent.futures.Future()
-        request = Request(room, wanted, done)
-        deadline = time.monotonic() + seconds
-
-        def append() -> tuple[Channel, int]:
-            return core.outbox.append(room, to, type, *packed, kind=Kind.REQUEST, meta=meta, now=now)
-
-        try:
-            # The wait is outside of ``begin``, whose lock the loop needs to take the replies that make room.
-            while not core.requests.begin(request, append)[1]:
-                core.wait_for_room(core.outbox.channel_to(room, to), room)
-                core.check()
-            done.result(max(0, deadline - time.monotonic()))
-        except TimeoutError:
-            raise self._door().call(lambda: self._inner.unanswered(request, seconds, to)) from None
-        finally:
-            core.requests.end(request)
-        if request.error is not None:
-            raise request.error
-        return request
-
-    def messages(
-        self, room: str, *, lossy: bool = True, observe: bool = False, echo: bool = False
-    ) -> Iterator[Message]:
-        """
-        Iterate over the messages of a room as they come, as a lossy member unless said otherwise.
-
-        The membership begins with the first step of the iteration and ends when the iterator is closed, unless the
-        component was a member before. The iteration ends when the component is closed.
-        """
-        stream = PlainStream()
-        portal, core = self._door(), self._core
-        was_member = room in core.modes
-        portal.soon(core.add_tap, room, stream)
-        try:
-            if not was_member:
-                self.join(room, lossy=lossy, observe=observe, echo=echo)
-            while (received := stream.batches.get()) is not None:
-                for index in range(received.count):
-                    yield Message(received, index)
-                portal.soon(core.release, received)
-        finally:
-            portal.soon(core.remove_tap, room, stream)
-            if not was_member and core.refusal is None:
-                self.leave(room)
 
 
 @atexit.register

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from swergio.errors import HandlerFailed, NoMembers, RequestError, RequestTimeout
+from swergio.errors import ConfigurationError, HandlerFailed, NoMembers, RequestError, RequestTimeout
 from swergio.messages import Instance, Kind, Message, MessageType, Phase
 from swergio.requests import Request
 from swergio.transport import Member, Mode
@@ -21,6 +21,13 @@ def defaults(data: Any, type: str | None, phase: Phase | None) -> tuple[str, boo
     if type is None:
         return (_TEXT if isinstance(data, str) else _CUSTOM), False
     return type, type == _FORWARD and phase is not Phase.VALIDATE
+
+
+def nobody_keeps(room: str, to: str) -> ConfigurationError:
+    """
+    Say that only rooms keep values.
+    """
+    return ConfigurationError(f"keep=True in a message to {to!r} in {room!r}", remedy="Send it to everyone in the room")
 
 
 def eligible(members: Sequence[Member], instance: Instance) -> list[Instance]:
@@ -55,6 +62,18 @@ def request_error(
     if not silent:
         return NoMembers(request.room, seconds)
     return RequestTimeout(request.room, seconds, missing=tuple(silent))
+
+
+def map_error(
+    requests: Sequence[Request], room: str, seconds: float, members: Sequence[Member] | None, instance: Instance
+) -> RequestError:
+    """
+    Say how many of several questions were answered, given who is in the room (None: not known).
+    """
+    answered = sum(bool(request.replies) for request in requests)
+    if not answered and members is not None and not eligible(members, instance):
+        return NoMembers(room, seconds)
+    return RequestTimeout(room, seconds, answered, len(requests))
 
 
 def gather_error(

@@ -12,16 +12,17 @@ import threading
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from swergio.codec.batch import encode_one
 from swergio.codec.bodies import pack
 from swergio.dispatch import Dispatcher
 from swergio.errors import Backlog, ComponentClosed, HandlerFailed, MessageTooLarge, SwergioError, UsedAfterFork
 from swergio.messages import Instance, Kind, Message, check_open_room
-from swergio.outbox import Channel, Outbox
+from swergio.outbox import Channel, Outbox, check_destination
 from swergio.reception import Reception
 from swergio.stats import Stats
-from swergio.transport import Context, Mode, find
+from swergio.transport import NOTHING, Context, Manner, Past, Will, find
 
 if TYPE_CHECKING:
     from swergio.settings import Settings
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("swergio.component")
 
 LOGGING_ROOM = "_logging"
+MAX_WILL = 64 * 1024
+
+Draft: TypeAlias = tuple[str, str | None, bytes]
+"""Room, receiver and payload of a will."""
 
 
 class Core(Reception):
@@ -48,10 +53,12 @@ class Core(Reception):
         self.settings = settings
         self.unique = unique
         self._max_message = settings.max_message
-        self.modes: dict[str, tuple[Mode, bool]] = {}
+        self.rooms: dict[str, Manner] = {}
+        self.pasts: dict[str, Past] = {}
         self._good_rooms: set[str] = set()
         self._room_waiters: dict[Channel, list[asyncio.Future[None]]] = {}
         self._thread = 0  # of the loop, once there is one
+        self._draft: Draft | None = None
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -70,9 +77,13 @@ class Core(Reception):
         refusal = self.refusal
         try:
             await self.transport.connect()
+            self._max_message = min(settings.max_message, self.transport.max_message or settings.max_message)
             self.refusal = None  # handlers run, and answer, as soon as their room is joined
-            for room, (mode, echo) in self.modes.items():
-                await self.transport.join(room, mode, echo)
+            if self._draft is not None:
+                await self.transport.leave_will(self._written(*self._draft))
+            await self.watchers.opened()
+            for room, manner in self.rooms.items():
+                await self.transport.join(room, manner, self.pasts.get(room, NOTHING))
             if self.feedback is not None:
                 await self.feedback.opened()
         except BaseException:
@@ -101,6 +112,22 @@ class Core(Reception):
             log.warning("%s closed with %d messages not acknowledged; they may be lost", self.instance, left)
         self.requests.fail_all(lambda room: HandlerFailed(room, self.instance, "this component was closed"))
         return left
+
+    async def enter(self, room: str, manner: Manner, past: Past) -> None:
+        """
+        Become a member of a room.
+        """
+        self.check()
+        await self.transport.join(room, manner, past)
+        self.rooms[room] = manner
+
+    async def exit(self, room: str) -> None:
+        """
+        Cease to be a member of a room.
+        """
+        self.check()
+        self.rooms.pop(room, None)
+        await self.transport.leave(room)
 
     def collect_stats(self) -> Stats:
         """
@@ -214,6 +241,38 @@ class Core(Reception):
 
     def _reply(self, message: Message, data: Any) -> None:
         message.reply(data)
+
+    def note_will(self, draft: Draft) -> None:
+        """
+        Have a message sent if this component is gone without closing, from when it is connected.
+        """
+        self._draft = draft
+
+    async def leave_will(self, draft: Draft) -> None:
+        """
+        As `note_will`; in force when it returns, if the component is connected.
+        """
+        self.note_will(draft)
+        if self.refusal is None:
+            await self.transport.leave_will(self._written(*draft))
+
+    def _written(self, room: str, to: str | None, payload: bytes) -> Will:
+        return Will(room, to, self.outbox.reserve(room, to).number, payload)
+
+    def draft(self, room: str, data: Any, type: str, to: str | None, meta: Mapping[str, Any] | None) -> Draft:
+        """
+        Write a will: what `leave_will` takes.
+
+        Raises:
+            InvalidName, UnsupportedBody, MessageTooLarge: as for any message.
+        """
+        self.check_room(room)
+        check_destination(None if to else room, to)
+        body, segments = self.pack(data)
+        payload = encode_one(type, body, segments, meta)
+        if len(payload) > MAX_WILL:
+            raise MessageTooLarge(len(payload), MAX_WILL, "a will is short; send what is large before, and refer to it")
+        return room, to, payload
 
     def indicator(self, name: str, value: float, **more: Any) -> dict[str, Any]:
         """

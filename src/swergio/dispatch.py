@@ -21,6 +21,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from inspect import isawaitable, iscoroutinefunction
+from itertools import groupby
 from typing import Any
 
 from swergio.messages import Kind, Message
@@ -47,6 +48,15 @@ class Handler:
         Whether it runs on the loop.
         """
         return iscoroutinefunction(self.function)
+
+
+def by_lane(handlers: tuple[Handler, ...]) -> list[tuple[Handler, ...]]:
+    """
+    Return the handlers in their order, in runs that are of one sort.
+    """
+    if len(handlers) == 1:
+        return [handlers]
+    return [tuple(group) for _, group in groupby(handlers, key=lambda handler: handler.is_async)]
 
 
 @dataclass(slots=True, eq=False)
@@ -150,8 +160,11 @@ class Dispatcher:
             self._woken.set()
             return
         self._queue.put(work)
-        if self._timer is None:
+        if work.received is not None and work.received.shared:
+            self._eager = True  # more of what the group shares comes when this is known to be done
+        elif self._timer is None:
             self._eager = bool(self._held)
+        if self._timer is None:
             self._timer = self._loop.call_later(COLLECT_DELAY, self._collect_later)
 
     async def _run_here(self) -> None:
@@ -203,6 +216,7 @@ class Dispatcher:
         self.halt()
         if self._timer is not None:
             self._timer.cancel()
+        self._collect()
         if self._runner is not asyncio.current_task():
             self._runner.cancel()
             await asyncio.wait({self._runner})

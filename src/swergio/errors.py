@@ -138,13 +138,10 @@ class MessageTooLarge(SwergioError, ValueError):
 
     size: int
     limit: int
-    setting: str = "max_message"
+    remedy: str = "raise 'max_message' on the component and on the hub, or send it in parts"
 
     def __str__(self) -> str:
-        return (
-            f"this message takes {self.size:,} bytes and the limit is {self.limit:,}: raise {self.setting!r} "
-            "on the component and on the hub, or send it in parts"
-        )
+        return f"this message takes {self.size:,} bytes and the limit is {self.limit:,}: {self.remedy}"
 
 
 @dataclass(eq=False)

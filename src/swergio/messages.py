@@ -140,6 +140,7 @@ class Delivery(Protocol):
     sender: Instance
     time: float
     attempt: int
+    past: bool
     wants_feedback: bool
 
     def data(self, index: int) -> Any: ...
@@ -258,9 +259,18 @@ class Message:
     @property
     def attempt(self) -> int:
         """
-        0 for a first delivery; above that, how often the message was given to someone before.
+        0 for a first delivery; above that, how often the message was given to someone of the group before.
+
+        Those may have handled it, and not said so before they left or died.
         """
         return self._delivery.attempt
+
+    @property
+    def past(self) -> bool:
+        """
+        Whether it was sent before this component joined the room: from its history, or as its kept value.
+        """
+        return self._delivery.past
 
     @property
     def wants_feedback(self) -> bool:

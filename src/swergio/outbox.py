@@ -80,6 +80,7 @@ class Outbound:
     cost: int
     request: bool
     now: bool
+    keep: bool
     payload: list[Buffer]
     aligned: bool
 
@@ -155,6 +156,7 @@ class Outbox:
         phase: Phase | None = None,
         wants_feedback: bool = False,
         now: bool = False,
+        keep: bool = False,
         root: str | None = None,
         parent: str | None = None,
         meta: Mapping[str, Any] | None = None,
@@ -175,7 +177,7 @@ class Outbox:
             channel = self._channels.get((None if to else room, to, lane)) or self._add(room, to, lane)
             if channel.queued >= self._limit and channel.queued >= self._capacity(channel):
                 return channel, 0
-            key = (type, kind, phase, wants_feedback, now, room)
+            key = (type, kind, phase, wants_feedback, now, keep, room)
             batch = channel.open
             if batch is None or batch.key != key:
                 batch = self._begin(channel, key)
@@ -183,7 +185,7 @@ class Outbox:
             bodies.append(body)
             cost = len(body) + MESSAGE_COST
             if segments:
-                batch.segments += segments
+                batch.attach(segments)
                 cost += sum(map(len, segments))
             if root is not None or parent is not None or meta is not None:
                 batch.link(root, parent, packed_meta)
@@ -203,11 +205,13 @@ class Outbox:
         self._wake()
         return channel, number
 
-    def _add(self, room: str, to: str | None, lane: int) -> Channel:
+    def _add(
+        self, room: str, to: str | None, lane: int, key: tuple[str | None, str | None, int] | None = None
+    ) -> Channel:
         # For a name that it cannot take, the hub would close the connection, again after every reconnect.
         check_destination(room if to is None else None, to)
         channel = Channel(len(self.channels), None if to else room, to, Lane(lane))
-        self._channels[(channel.room, to, lane)] = channel
+        self._channels[key or (channel.room, to, lane)] = channel
         self.channels.append(channel)
         return channel
 
@@ -216,7 +220,7 @@ class Outbox:
             check_name(key[0], "message type")
         if channel.open is not None:
             channel.waiting.append(channel.open)
-        type, kind, phase, wants_feedback, _, _ = key
+        type, kind, phase, wants_feedback, *_ = key
         batch = OpenBatch(key, type, phase, flags_of(kind, wants_feedback), time.time())
         channel.open = batch
         self._ready[channel] = None
@@ -280,7 +284,7 @@ class Outbox:
         return batch
 
     def _close(self, channel: Channel, batch: OpenBatch) -> Outbound:
-        _, kind, _, _, now, room = batch.key
+        _, kind, _, _, now, keep, room = batch.key
         first = channel.closed[-1].last + 1 if channel.closed else channel.acknowledged + 1
         payload = batch.encode()
         # What the hub will count. The estimate of `append` was smaller by the columns.
@@ -296,6 +300,7 @@ class Outbox:
             cost,
             kind is Kind.REQUEST,
             now,
+            keep,
             payload,
             bool(batch.segments),
         )
@@ -364,6 +369,14 @@ class Outbox:
         with self._lock:
             lane = _LANES[kind]
             return self._channels.get((None if to else room, to, lane)) or self._add(room, to, lane)
+
+    def reserve(self, room: str, to: str | None) -> Channel:
+        """
+        Return a channel that leads to a room or component, and that nothing is appended to: that of a will.
+        """
+        with self._lock:
+            key = (None if to else room, to, -1)
+            return self._channels.get(key) or self._add(room, to, Lane.DIRECT, key)
 
     def channel(self, number: int) -> Channel | None:
         """

@@ -27,8 +27,25 @@ class Received:
     """
 
     __slots__ = (
-        "_answer", "_batch", "attempt", "channel", "count", "first", "holders", "kind", "lossy", "phase", "receipt",
-        "room", "sender", "time", "to", "type", "wants_feedback",
+        "_answer",
+        "_batch",
+        "attempt",
+        "channel",
+        "count",
+        "first",
+        "holders",
+        "kind",
+        "lossy",
+        "past",
+        "phase",
+        "receipt",
+        "room",
+        "sender",
+        "shared",
+        "time",
+        "to",
+        "type",
+        "wants_feedback",
     )  # fmt: skip
 
     def __init__(self, inbound: Inbound, answer: Answer) -> None:
@@ -44,6 +61,8 @@ class Received:
         self.attempt = inbound.attempt
         self.receipt = inbound.receipt
         self.lossy = inbound.lossy
+        self.past = inbound.past
+        self.shared = inbound.shared
         self.type: str = batch.type
         self.phase = batch.phase
         self.kind = batch.kind

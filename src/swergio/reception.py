@@ -8,19 +8,20 @@ the last of them is done with a batch, its credit goes back to the transport.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from itertools import groupby
 from typing import Any, Protocol
 
-from swergio.dispatch import Dispatcher, Handler, Work
+from swergio.dispatch import Dispatcher, Handler, Work, by_lane
 from swergio.errors import NoMembers, ProtocolError, SwergioError
 from swergio.messages import Instance, Kind, Message, MessageType
+from swergio.presence import Watchers
 from swergio.received import Received
 from swergio.requests import Requests
 from swergio.stats import Stats
-from swergio.transport import Inbound, Loss, Transport
+from swergio.transport import Inbound, Loss, Member, Transport
 
 log = logging.getLogger("swergio.component")
 
@@ -51,7 +52,7 @@ class Feedback(Protocol):
         Say what is to be done with a batch of feedback.
         """
 
-    def presence(self, room: str, instance: Instance, joined: bool) -> None:
+    def presence(self, room: str, member: Member, joined: bool) -> None:
         """
         Somebody joined or left a room that is watched.
         """
@@ -86,6 +87,7 @@ class Reception(ABC):
 
     transport: Transport
     dispatcher: Dispatcher
+    loop: asyncio.AbstractEventLoop
 
     def __init__(self, instance: Instance, refusal: SwergioError, *, raise_errors: bool) -> None:
         self.instance = instance
@@ -94,6 +96,7 @@ class Reception(ABC):
         self.loss_handlers: tuple[Handler, ...] = ()
         self.taps: dict[str, list[Tap]] = {}
         self.requests = Requests(instance)
+        self.watchers = Watchers(self)
         self.feedback: Feedback | None = None
         self.refusal: SwergioError | None = refusal
         self.crash: BaseException | None = None
@@ -127,6 +130,7 @@ class Reception(ABC):
         self.taps[room].remove(tap)
 
     def _end_taps(self, error: SwergioError) -> None:
+        self.watchers.close()
         if self.feedback is not None:
             self.feedback.closed(error)
         for taps in self.taps.values():
@@ -167,7 +171,7 @@ class Reception(ABC):
             return
         handlers = self.handlers_for(received.room, received.type)
         if handlers:
-            for same_lane in _by_lane(handlers):
+            for same_lane in by_lane(handlers):
                 received.holders += 1
                 self.dispatcher.submit(Work(same_lane, received, range(received.count), same_lane[0].is_async))
         elif not taken:
@@ -199,7 +203,7 @@ class Reception(ABC):
         self.stats.lost += loss.count
         log.warning("%s: %s", self.instance, loss)
         if self.loss_handlers:
-            for same_lane in _by_lane(self.loss_handlers):
+            for same_lane in by_lane(self.loss_handlers):
                 self.dispatcher.submit(Work(same_lane, None, (loss,), same_lane[0].is_async))
 
     def dropped(self, room: str, count: int) -> None:
@@ -216,12 +220,13 @@ class Reception(ABC):
         self.requests.undeliverable(channel, first, count)
         log.info("%s: %d messages were not delivered: %s", self.instance, count, reason)
 
-    def presence(self, room: str, instance: Instance, joined: bool) -> None:
+    def presence(self, room: str, member: Member, joined: bool) -> None:
         """
-        Tell the passes who came and went.
+        Tell the passes, and those who watch, who came and went.
         """
         if self.feedback is not None:
-            self.feedback.presence(room, instance, joined)
+            self.feedback.presence(room, member, joined)
+        self.watchers.presence(room, member, joined)
 
     def connected(self, *, resumed: bool) -> None:
         """
@@ -231,6 +236,7 @@ class Reception(ABC):
             self.stats.reconnects += 1
             if self.feedback is not None:
                 self.feedback.connected(resumed=resumed)
+            self.watchers.connected()
             log.info("%s is connected again%s", self.instance, "" if resumed else ", to a new hub")
 
     def disconnected(self, reason: str) -> None:
@@ -277,9 +283,3 @@ class Reception(ABC):
             self.answer(message, text, message.type, Kind.FAILED_REPLY)
         except SwergioError as exc:
             log.error("%s could not tell %s: %s", self.instance, message.sender, exc)
-
-
-def _by_lane(handlers: tuple[Handler, ...]) -> list[tuple[Handler, ...]]:
-    if len(handlers) == 1:
-        return [handlers]
-    return [tuple(group) for _, group in groupby(handlers, key=lambda handler: handler.is_async)]

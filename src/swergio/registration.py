@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 from swergio.core import Core
 from swergio.dispatch import Handler
 from swergio.errors import ConfigurationError
+from swergio.membership import Since, joint, manner_of, past_of
 from swergio.messages import Instance, check_name
 from swergio.stats import Stats
-from swergio.transport import Mode
+from swergio.transport import NOTHING, Guarantees, Manner, Past
 
 H = TypeVar("H", bound=Callable[..., Any])
 
@@ -37,13 +38,35 @@ class Registration:
         return self._core.instance
 
     @property
+    def guarantees(self) -> Guarantees:
+        """
+        What the transport promises. Known once the component is connected.
+
+        Raises:
+            ComponentClosed: it is not.
+        """
+        self._core.check()
+        return self._core.transport.guarantees
+
+    @property
     def stats(self) -> Stats:
         """
         What it has counted since it began.
         """
         return self._core.collect_stats()
 
-    def on(self, room: str, type: str | None = None, *, lossy: bool = False, echo: bool = False) -> Callable[[H], H]:
+    def on(
+        self,
+        room: str,
+        type: str | None = None,
+        *,
+        lossy: bool = False,
+        echo: bool = False,
+        group: str | None = None,
+        last: int | None = None,
+        since: Since | None = None,
+        kept: bool = False,
+    ) -> Callable[[H], H]:
         """
         Register a handler for the messages of a room, and make the component a member of it.
 
@@ -56,15 +79,39 @@ class Registration:
             type: Only messages of this type; None for those that no other handler of the room is registered for.
             lossy: Skip messages (counted) rather than slow the senders down.
             echo: Receive the component's own messages too.
+            group: Share the messages of the room with the others of this group; see `join`.
+            last, since, kept: What was sent before, if the room still has it; see `join`.
+
+        Raises:
+            InvalidName: the room or the group cannot be named so.
+            ConfigurationError: an asyncio component is connected and has not joined the room; or the arguments
+                contradict each other, or those of another handler of the room.
+        """
+        check_name(room, "room")
+        manner, past = manner_of(lossy=lossy, echo=echo, group=group), past_of(last, since, kept=kept)
+
+        def register(function: H) -> H:
+            self._add_handler(room, type, Handler(function), manner, past)
+            return function
+
+        return register
+
+    def on_presence(self, room: str) -> Callable[[H], H]:
+        """
+        Register a function that is called with a `Presence` for each join and leave in a room.
+
+        It is called first for those who are there when the component connects. To watch a room is not to be in it. A
+        component whose connection broke has left when it is given up (the setting ``hub.session_grace``), and so has
+        one that was killed. What happened while this component was away is told when it is back, in one step for each
+        instance.
 
         Raises:
             InvalidName: the room cannot be named so.
-            ConfigurationError: an asyncio component is connected and has not joined the room.
         """
         check_name(room, "room")
 
         def register(function: H) -> H:
-            self._add_handler(room, type, Handler(function), Mode.LOSSY if lossy else Mode.RELIABLE, echo)
+            self._core.watchers.add(room, Handler(function, answers=False))
             return function
 
         return register
@@ -76,18 +123,19 @@ class Registration:
         self._core.loss_handlers += (Handler(function, answers=False),)
         return function
 
-    def _add_handler(self, room: str, type: str | None, handler: Handler, mode: Mode, echo: bool) -> None:
+    def _add_handler(self, room: str, type: str | None, handler: Handler, manner: Manner, past: Past = NOTHING) -> None:
         core = self._core
-        known_mode, known_echo = core.modes.get(room, (Mode.LOSSY, False))
-        mode = Mode.RELIABLE if Mode.RELIABLE in (mode, known_mode) else mode
-        how = (mode, echo or known_echo)
+        known = core.rooms.get(room)
+        manner = manner if known is None else joint(room, known, manner)
         key = (room, None if type is None else str(type))
         core.handlers[key] = (*core.handlers.get(key, ()), handler)
-        if core.modes.get(room) != how:
-            core.modes[room] = how
-            self._ensure_joined(room, *how)
+        if past != NOTHING:
+            core.pasts[room] = past
+        if known != manner:
+            core.rooms[room] = manner
+            self._ensure_joined(room, manner, past)
 
-    def _ensure_joined(self, room: str, mode: Mode, echo: bool) -> None:
+    def _ensure_joined(self, room: str, manner: Manner, past: Past) -> None:
         """
         Join a room that a handler was just registered for, if the component is connected.
         """

@@ -65,6 +65,13 @@ class Request:
             self._complete()
         return True
 
+    @property
+    def complete(self) -> bool:
+        """
+        Whether it has all its answers, or was given up.
+        """
+        return self._done.done()
+
     def fail(self, error: RequestError) -> None:
         """
         End it with an error.

@@ -1,13 +1,16 @@
-"""What iterators over a room read from: taps that queue batches until the iterator reaches them."""
+"""Iterating over the messages of a room, and the taps that queue batches until the iterator reaches them."""
 
 from __future__ import annotations
 
 import asyncio
 import queue
 from collections import deque
+from collections.abc import AsyncIterator, Iterator
 
 from swergio.core import Core
-from swergio.messages import Message
+from swergio.membership import Since, manner_of, past_of
+from swergio.messages import Message, check_name
+from swergio.portal import Portal
 from swergio.received import Received
 
 
@@ -83,3 +86,96 @@ class PlainStream:
         End the iteration.
         """
         self.batches.put(None)
+
+
+class Reading:
+    """
+    The part of the asyncio component that iterates over rooms.
+    """
+
+    _core: Core
+
+    async def messages(
+        self,
+        room: str,
+        *,
+        lossy: bool = True,
+        observe: bool = False,
+        echo: bool = False,
+        last: int | None = None,
+        since: Since | None = None,
+        kept: bool = False,
+    ) -> AsyncIterator[Message]:
+        """
+        Iterate over the messages of a room as they come, as a lossy member unless said otherwise.
+
+        The membership begins with the first step of the iteration and ends when the iterator is closed, unless the
+        component was a member before. The iteration ends when the component is closed.
+
+        Args:
+            room, lossy, observe, echo, last, since, kept: As `join`.
+        """
+        core = self._core
+        manner, past = manner_of(lossy=lossy, observe=observe, echo=echo), past_of(last, since, kept=kept)
+        stream = Stream(core)
+        was_member = room in core.rooms
+        core.add_tap(check_name(room, "room"), stream)
+        try:
+            if not was_member:
+                await core.enter(room, manner, past)
+            while batch := await stream.next():
+                for message in batch:
+                    yield message
+        finally:
+            core.remove_tap(room, stream)
+            stream.close()
+            if not was_member and core.refusal is None:
+                await core.exit(room)
+
+
+class PlainReading:
+    """
+    The part of the plain component that iterates over rooms.
+    """
+
+    _core: Core
+
+    def _door(self) -> Portal:
+        raise NotImplementedError
+
+    def messages(
+        self,
+        room: str,
+        *,
+        lossy: bool = True,
+        observe: bool = False,
+        echo: bool = False,
+        last: int | None = None,
+        since: Since | None = None,
+        kept: bool = False,
+    ) -> Iterator[Message]:
+        """
+        Iterate over the messages of a room as they come, as a lossy member unless said otherwise.
+
+        The membership begins with the first step of the iteration and ends when the iterator is closed, unless the
+        component was a member before. The iteration ends when the component is closed.
+
+        Args:
+            room, lossy, observe, echo, last, since, kept: As `join`.
+        """
+        manner, past = manner_of(lossy=lossy, observe=observe, echo=echo), past_of(last, since, kept=kept)
+        stream = PlainStream()
+        portal, core = self._door(), self._core
+        was_member = room in core.rooms
+        portal.soon(core.add_tap, check_name(room, "room"), stream)
+        try:
+            if not was_member:
+                portal.call(lambda: core.enter(room, manner, past))
+            while (received := stream.batches.get()) is not None:
+                for index in range(received.count):
+                    yield Message(received, index)
+                portal.soon(core.release, received)
+        finally:
+            portal.soon(core.remove_tap, room, stream)
+            if not was_member and core.refusal is None:
+                portal.call(lambda: core.exit(room))

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from swergio.errors import ConfigurationError, MissingExtra, SwergioError, UnknownScheme
 from swergio.outbox import Outbox
@@ -34,7 +34,9 @@ class Guarantees:
         one_order: All members of a room see one order.
         recovers: What was sent while a connection was broken arrives after it is back.
         back_pressure: A full reliable member slows its senders, and loses nothing.
-        knows_members: It can tell at once who is in a room.
+        knows_members: It can tell at once who is in a room, and tells who watches of joins and leaves.
+        groups: The members of a group share the messages of a room; what one did not finish goes to another.
+        history: Who joins can have what a room still holds of its past, and its kept value.
         durable: Messages outlive the server process.
     """
 
@@ -42,6 +44,8 @@ class Guarantees:
     recovers: bool = True
     back_pressure: bool = True
     knows_members: bool = True
+    groups: bool = True
+    history: bool = True
     durable: bool = False
 
 
@@ -58,6 +62,40 @@ class Mode(StrEnum):
     OBSERVER = "observer"
 
 
+class Manner(NamedTuple):
+    """
+    How a component is a member of a room.
+
+    Attributes:
+        mode: Whether it may hold its senders back, and what it sees.
+        echo: It gets its own messages too.
+        group: It shares the messages with the others of this group, each of which goes to one of them; None if it
+            gets all. Only for reliable members.
+    """
+
+    mode: Mode = Mode.RELIABLE
+    echo: bool = False
+    group: str | None = None
+
+
+class Past(NamedTuple):
+    """
+    What a component that joins a room wants of what was sent there before. It gets that first, in order.
+
+    Attributes:
+        last: The newest so many messages, of those that are still there.
+        age: Those that are not older than so many seconds; of two bounds the closer one holds.
+        kept: The newest message that was sent to be kept, unless the others contain it.
+    """
+
+    last: int | None = None
+    age: float | None = None
+    kept: bool = False
+
+
+NOTHING = Past()
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """
@@ -66,6 +104,24 @@ class Member:
 
     instance: Instance
     mode: Mode
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Will:
+    """
+    A message that is sent when a component is gone without having closed: it was killed, or is away for too long.
+
+    Attributes:
+        room, to: As of any message.
+        channel: A channel of the component that carries nothing else.
+        payload: A batch of one message.
+    """
+
+    room: str
+    to: str | None
+    channel: int
+    payload: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +151,7 @@ class Inbound:
     A batch that came in, in order, for the first time.
 
     ``receipt`` is the transport's own note, given back to `Transport.consumed`; ``lossy`` says that the member need
-    not slow anyone.
+    not slow anyone; ``past`` that it was sent before the component joined, ``shared`` that it came to a group.
     """
 
     room: str
@@ -108,6 +164,8 @@ class Inbound:
     payload: memoryview
     receipt: Any
     lossy: bool = False
+    past: bool = False
+    shared: bool = False
 
 
 class Events(Protocol):
@@ -135,7 +193,7 @@ class Events(Protocol):
         Own messages reached nobody and never will.
         """
 
-    def presence(self, room: str, instance: Instance, joined: bool) -> None:
+    def presence(self, room: str, member: Member, joined: bool) -> None:
         """
         Somebody joined or left a room that is watched.
         """
@@ -159,9 +217,12 @@ class Events(Protocol):
 class Transport(ABC):
     """
     Moves messages between one component and the rooms of one deployment. All calls on the loop's thread.
+
+    Attributes:
+        guarantees: What it promises; one that depends on settings is set in ``__init__``.
     """
 
-    guarantees: ClassVar[Guarantees] = Guarantees()
+    guarantees: Guarantees = Guarantees()
 
     @property
     def duplicates(self) -> int:
@@ -169,6 +230,13 @@ class Transport(ABC):
         How many messages came a second time and were dropped.
         """
         return 0
+
+    @property
+    def max_message(self) -> int | None:
+        """
+        The largest message that it can carry, once connected; None if only the settings limit it.
+        """
+        return None
 
     @abstractmethod
     async def connect(self) -> None:
@@ -186,9 +254,11 @@ class Transport(ABC):
         """
 
     @abstractmethod
-    async def join(self, room: str, mode: Mode, echo: bool) -> None:
+    async def join(self, room: str, manner: Manner, past: Past = NOTHING) -> None:
         """
         Become a member, or change how; effective when it returns, whoever sends. Cancelled: may or may not be joined.
+
+        ``past`` counts for those who are no members yet; what it asks for is delivered before anything newer.
         """
 
     @abstractmethod
@@ -217,6 +287,12 @@ class Transport(ABC):
     def withdraw(self, channel: int, number: int) -> None:
         """
         A request that still waits for a member shall not reach one any more.
+        """
+
+    @abstractmethod
+    async def leave_will(self, will: Will | None) -> None:
+        """
+        Have ``will`` sent if the component is gone without closing; None: nothing. Effective when it returns.
         """
 
     @abstractmethod

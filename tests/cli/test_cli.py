@@ -282,10 +282,13 @@ def test_rooms(url: str) -> None:
     assert run("rooms", "--url", url).stdout == "There is no room.\n"
     with swergio.Component("guest", url) as guest:
         guest.join("bar")
-        (room,) = json.loads(run("rooms", "--url", url, "--json").stdout)
+        guest.join("kitchen", group="cooks")
+        room, kitchen = json.loads(run("rooms", "--url", url, "--json").stdout)
         table = run("rooms", "--url", url).stdout
 
-    assert (room["room"], room["members"]) == ("bar", [[guest.instance, "reliable"]])
+    assert (room["room"], room["members"]) == ("bar", [[guest.instance, "reliable", None]])
+    assert (kitchen["room"], kitchen["members"]) == ("kitchen", [[guest.instance, "reliable", "cooks"]])
+    assert re.search(rf"^kitchen +{guest.instance} \(group cooks\) +0 *$", table, re.MULTILINE)
     assert re.search(rf"^bar +{guest.instance} +0 *$", table, re.MULTILINE)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import random
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 import msgpack
@@ -39,7 +40,8 @@ def batch_of(messages: list[tuple[Any, Any, Any, Any]], **how: Any) -> tuple[Ope
     for data, root, parent, meta in messages:
         body, segments = pack(data)
         batch.bodies.append(body)
-        batch.segments += segments
+        if segments:
+            batch.attach(segments)
         if (root, parent, meta) != (None, None, None):
             batch.link(root, parent, None if meta is None else pack_meta(meta))
     return batch, join(batch.encode())
@@ -71,6 +73,22 @@ def test_a_batch_comes_apart_as_it_was_put_together(
         assert (batch.metas[index] if batch.metas else None) == meta
 
 
+@given(messages, st.data())
+def test_a_part_of_a_batch_is_a_batch(sent: list[tuple[Any, Any, Any, Any]], data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(sent) - 1))
+    stop = data.draw(st.integers(start + 1, len(sent)))
+    _, payload = batch_of(sent, phase=Phase.TRAIN, flags=flags_of(Kind.REQUEST), type="X")
+    part = Batch(memoryview(join(Batch(memoryview(payload), len(sent)).take(start, stop))), stop - start)
+
+    assert (part.type, part.time, part.phase, part.kind) == ("X", 1.5, Phase.TRAIN, Kind.REQUEST)
+    assert part.aligned == any(isinstance(data, dict) for data, *_ in sent[start:stop])
+    for index, (data_, root, parent, meta) in enumerate(sent[start:stop]):
+        assert same(data_, part.body(index, ""))
+        assert (part.roots[index] if part.roots else None) == root
+        assert (part.parents[index] if part.parents else None) == parent
+        assert (part.metas[index] if part.metas else None) == meta
+
+
 @pytest.mark.parametrize("count", [1, 15, 16, MAX_MESSAGES])
 def test_a_batch_of_any_size_comes_apart(count: int) -> None:
     batch = Batch(memoryview(plain(*range(count))), count)
@@ -91,10 +109,13 @@ def test_arrays_are_aligned_and_not_copied() -> None:
 # -- damaged ----------------------------------------------------------------------------------------------------------
 
 
-def with_bodies(*raw: bytes, segments: list[bytes] | None = None) -> Batch:
+def with_bodies(*raw: bytes | tuple[bytes, Sequence[bytes]]) -> Batch:
     batch = OpenBatch((), "X", None, 0, 1.5)
-    batch.bodies += raw
-    batch.segments += segments or []
+    for one in raw:
+        body, segments = (one, ()) if isinstance(one, bytes) else one
+        batch.bodies.append(body)
+        if segments:
+            batch.attach(segments)
     return Batch(memoryview(join(batch.encode())), len(raw))
 
 
@@ -112,10 +133,9 @@ def test_a_corrupt_body_costs_no_other() -> None:
 
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_a_corrupt_body_costs_no_array_of_another(place: int) -> None:
-    packed = [pack(np.full(3, number, np.int32)) for number in range(2)]
-    raw = [body for body, _ in packed]
+    raw: list[Any] = [pack(np.full(3, number, np.int32)) for number in range(2)]
     raw.insert(place, b"\xc1")
-    batch = with_bodies(*raw, segments=[segment for _, segments in packed for segment in segments])
+    batch = with_bodies(*raw)
 
     good = [outcome(batch, index) for index in range(3) if index != place]
     assert [array.tolist() for array in good] == [[0, 0, 0], [1, 1, 1]]
@@ -123,10 +143,9 @@ def test_a_corrupt_body_costs_no_array_of_another(place: int) -> None:
 
 
 def test_an_array_that_cannot_be_read_costs_no_array_of_another() -> None:
-    packed = [pack(np.full(3, number, np.int32)) for number in range(3)]
-    raw = [body for body, _ in packed]
-    raw[1] = raw[1].replace(b"int32", b"int99")
-    batch = with_bodies(*raw, segments=[segment for _, segments in packed for segment in segments])
+    raw = [pack(np.full(3, number, np.int32)) for number in range(3)]
+    raw[1] = (raw[1][0].replace(b"int32", b"int99"), raw[1][1])
+    batch = with_bodies(*raw)
 
     assert outcome(batch, 1) == "corrupt"
     assert [outcome(batch, index).tolist() for index in (0, 2)] == [[0, 0, 0], [2, 2, 2]]
@@ -156,7 +175,7 @@ WRONG: dict[int, tuple[Any, ...]] = {
     5: (["x"], [1, 2], b"xy"),
     6: (["x", "y"], [{}], [{}, 1], {}),
     7: (None, b"", b"x" * 7, [1, 1]),
-    8: (None, [-1], [1], ["x"], [2**40], [True]),
+    8: (None, [[], [-1]], [[1]], [[], "x"], [[2**40], []], [[True], []], [1, 2]),
 }
 
 

@@ -17,7 +17,7 @@ def check_bounds(world: World) -> None:
     """
     Nothing holds more than it may, and what is counted is there.
     """
-    rooms = world.router.rooms
+    directory = world.router.directory
     logs = list(world.logs())
     for log in logs:
         marks = 64 * sum(len(component.outbox.channels) for component in world.components)
@@ -27,9 +27,9 @@ def check_bounds(world: World) -> None:
             assert cursor.consumed <= cursor.pushed <= log.end_index
             assert cursor.in_flight == sum(cost for _, cost in cursor.given) <= world.limits["window"] + BATCH
             assert not cursor.reliable or log.base_index <= cursor.consumed
-    assert rooms._budget.used == sum(log.held for log in logs)
-    assert rooms._budget.used <= world.limits["memory_limit"] + sum(BATCH for log in logs if log.held)
-    for session in rooms.sessions.values():
+    assert directory.budget.used == sum(log.held for log in logs)
+    assert directory.budget.used <= world.limits["memory_limit"] + sum(BATCH for log in logs if log.held)
+    for session in directory.sessions.values():
         for channel in session.channels.values():
             assert channel.waiting == sum(parcel.cost for parcel in channel.parked) <= world.limits["window"] + BATCH
     for component in world.components:
@@ -132,9 +132,9 @@ def check_rest(world: World) -> None:
     for component in world.components:
         assert component.outbox.unacknowledged == 0, component.instance
         assert not component.client._questions._open
-        for session in world.router.rooms.sessions.values():
+        for session in world.router.directory.sessions.values():
             assert not session.control
             assert not session.acknowledgements
-    assert not world.router.rooms.parking._waiting
+    assert not world.router.placing.parking._waiting
     assert {log.name: log.held for log in world.logs() if log.held} == {}
-    assert world.router.rooms._budget.used == 0
+    assert world.router.directory.budget.used == 0

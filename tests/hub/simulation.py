@@ -20,7 +20,7 @@ from swergio.hub.router import Router
 from swergio.hub.sessions import Session
 from swergio.messages import Instance, Kind
 from swergio.outbox import Channel, Outbox
-from swergio.transport import Inbound, Loss, Mode
+from swergio.transport import NOTHING, Inbound, Loss, Manner, Member, Mode, Past
 from tests.hub.records import Got, Membership
 
 ROOM_LIMIT = 4000
@@ -63,6 +63,8 @@ class Component:
         self.wire = Wire()
         self.wire.open = False
         self.received: list[Got] = []
+        self.attempts: list[int] = []
+        self.past: list[bool] = []
         self.unread: deque[Inbound] = deque()
         self.memberships: dict[str, Membership] = {}
         self.joining: dict[str, int] = {}
@@ -123,7 +125,7 @@ class Component:
         """
         while self.unread and batches:
             batches -= 1
-            self.client.consumed(self.unread.popleft().receipt)
+            self.client.reader.consumed(self.unread.popleft().receipt)
         self.write()
 
     def ask(self, verb: str, *arguments: Any, take: Callable[[Any], None] = lambda value: None) -> int:
@@ -140,13 +142,21 @@ class Component:
         self.write()
         return number
 
-    def join(self, room: str, mode: Mode = Mode.RELIABLE, *, echo: bool = False) -> Component:
+    def join(
+        self,
+        room: str,
+        mode: Mode = Mode.RELIABLE,
+        *,
+        echo: bool = False,
+        group: str | None = None,
+        past: Past = NOTHING,
+    ) -> Component:
         """
         Ask to become a member, which it is when the answer has come.
         """
 
         def joined(value: Any) -> None:
-            self.client.joined(room, mode, echo, value)
+            self.client.reader.joined(room, Manner(mode, echo, group), value)
             self.joining[room] -= 1
             known = {position[0]: position[2] for position in value[2]}
             was = self.memberships.get(room)
@@ -157,14 +167,14 @@ class Component:
             self.memberships[room] = Membership(mode, echo, before, self.world.sent_to(room), modes={mode})
 
         self.joining[room] = self.joining.get(room, 0) + 1
-        self.ask("join", room, str(mode), echo, take=joined)
+        self.ask("join", room, str(mode), echo, group, *past, take=joined)
         return self
 
     def leave(self, room: str) -> None:
         """
         Cease to be a member at once.
         """
-        self.client.left(room)
+        self.client.reader.left(room)
         self.memberships.pop(room, None)
         self.ask("leave", room)
 
@@ -210,6 +220,8 @@ class Component:
                 data["data"] if isinstance(data, dict) else data, self.client._epoch,
             )  # fmt: skip
             self.received.append(got)
+            self.attempts.append(inbound.attempt)
+            self.past.append(inbound.past)
             if membership is not None:
                 membership.got.append(got)
         self.unread.append(inbound)
@@ -224,8 +236,8 @@ class Component:
     def undeliverable(self, channel: int, first: int, count: int, reason: str) -> None:
         self.undelivered.extend((channel, number, reason) for number in range(first, first + count))
 
-    def presence(self, room: str, instance: Instance, joined: bool) -> None:
-        self.presences.append((room, instance, joined))
+    def presence(self, room: str, member: Member, joined: bool) -> None:
+        self.presences.append((room, member.instance, joined))
 
     def connected(self, resumed: bool) -> None:
         pass
@@ -245,7 +257,7 @@ class World:
     def __init__(self, **limits: Any) -> None:
         self.limits = {
             "room_limit": ROOM_LIMIT, "memory_limit": MEMORY_LIMIT, "window": WINDOW, "grace": GRACE,
-            "max_sessions": 100, **limits,
+            "max_sessions": 100, "history_limit": 0, "group_grace": GRACE, **limits,
         }  # fmt: skip
         self.now = 0.0
         self.components: list[Component] = []
@@ -314,10 +326,10 @@ class World:
         Let the hub's clock tick.
         """
         self.now += seconds
-        before = set(self.router.rooms.sessions)
+        before = set(self.router.directory.sessions)
         self.router.tick(self.now)
         for component in self.components:
-            if component.instance in before.difference(self.router.rooms.sessions):
+            if component.instance in before.difference(self.router.directory.sessions):
                 component.note_taken()
                 for membership in component.memberships.values():
                     membership.expired = True
@@ -373,6 +385,6 @@ class World:
         """
         Return every log of the hub.
         """
-        yield from self.router.rooms._rooms.values()
-        for session in self.router.rooms.sessions.values():
+        yield from self.router.directory.logs()
+        for session in self.router.directory.sessions.values():
             yield from session.lanes

@@ -47,7 +47,7 @@ def test_a_full_room_parks_its_senders_names_the_slowest_member_and_goes_on_when
         world.run(consume=False)
 
     assert ann.channel("room").stalled_by == slow.instance
-    assert world.router.rooms.log("room").held <= world.limits["room_limit"] + 500
+    assert world.router.directory.room("room").log.held <= world.limits["room_limit"] + 500
     assert slow.data() == bob.data()[: len(slow.data())] != []
     assert not ann.outbox.wait(ann.channel("room"), 0)
     world.run()
@@ -121,7 +121,7 @@ def test_a_member_whose_link_is_away_is_not_held_up_by_its_own_messages() -> Non
     bob.consume()
     world.read(bob)
 
-    assert world.router.rooms.log("room").held == 0
+    assert world.router.directory.room("room").log.held == 0
 
 
 def test_senders_that_wait_are_served_in_turns() -> None:
@@ -153,7 +153,7 @@ def test_a_room_that_always_has_more_keeps_no_other_room_waiting() -> None:
             ann.send("flood", number, array=100_000)
         ann.send("drip", "drop")
         world.read(ann)
-    session = world.router.rooms.sessions[bob.instance]
+    session = world.router.directory.sessions[bob.instance]
     packets = [join(world.router.collect(session)) for _ in range(6)]
     assert any(b"drop" in packet for packet in packets)
 
@@ -280,7 +280,7 @@ def test_all_rooms_together_hold_no_more_than_the_memory_and_go_on_when_there_is
     world.run()
     sent = sum(fill(world, ann, f"room {number}", count=20) for number in range(10))
 
-    assert world.router.rooms._budget.used <= 5000 + 10 * 500
+    assert world.router.directory.budget.used <= 5000 + 10 * 500
     assert ann.outbox.unacknowledged
     world.run()
     assert len(slow.data()) == sent
@@ -315,12 +315,12 @@ def test_lossy_members_give_memory_back_to_the_others() -> None:
     for number in range(5):
         fill(world, ann, f"room {number}", count=20)
     sent = fill(world, ann, count=60)
-    assert world.router.rooms.log("room").held < 10_000
+    assert world.router.directory.room("room").log.held < 10_000
     world.pass_time(1)
     world.run(consume=False)
     sent += fill(world, ann, count=60)
 
-    assert world.router.rooms.log("room").held > 10_000
+    assert world.router.directory.room("room").log.held > 10_000
     world.run()
     assert len(bob.data()) == sent
 
@@ -331,7 +331,7 @@ def test_a_sender_that_ignores_the_window_is_cut_off() -> None:
     slow.join("room")
     world.run()
     fill(world, ann)
-    session = world.router.rooms.sessions[ann.instance]
+    session = world.router.directory.sessions[ann.instance]
     (channel,) = session.channels.values()
     flood = b"".join(
         join(encode(Op.PUBLISH, channel.number, number, 1, 0, "room", payload=[b"x" * 300]))
@@ -365,7 +365,7 @@ def test_what_the_sender_counts_is_what_the_hub_counts() -> None:
     while ann.send("room", TEXT, **how):
         world.run(consume=False)
 
-    (channel,) = world.router.rooms.sessions[ann.instance].channels.values()
+    (channel,) = world.router.directory.sessions[ann.instance].channels.values()
     sent = ann.outbox.channels[0]
     in_flight = list(sent.closed)[: len(sent.closed) - sent.unsent]
     assert channel.waiting == sum(batch.cost for batch in in_flight) > 0

@@ -118,7 +118,7 @@ def test_messages_that_come_again_after_a_hub_died_are_not_handled_twice() -> No
     world.run()
 
     assert bob.data() == [1]
-    assert bob.client.duplicates == 1
+    assert bob.client.reader.duplicates == 1
     assert not bob.memberships["room"].lost
     assert ann.outbox.unacknowledged == 0
 
@@ -221,7 +221,7 @@ def test_a_sender_that_a_forgotten_room_knew_is_no_loss_to_who_joined_since(monk
     world.run()
     ann.cut()
     world.pass_time(GRACE + 1)
-    assert world.router.rooms._rooms == {}
+    assert world.router.directory.rooms == {}
     world.run()
     bob.join("room")
     world.run()
@@ -297,7 +297,7 @@ def test_offsets_of_a_dead_hub_mean_nothing_to_the_next_one_though_the_logs_are_
     (bob,) = world.add("bob")
     bob.join("room")
     world.run()
-    number_of_the_log = bob.client._rooms["room"].log
+    number_of_the_log = bob.client.reader._rooms["room"].log
     (ann,) = world.add("ann")
     for number in range(50):
         ann.send("room", number)
@@ -306,7 +306,7 @@ def test_offsets_of_a_dead_hub_mean_nothing_to_the_next_one_though_the_logs_are_
     bob.unread.clear()
     world.die()
     world.run()
-    log = world.router.rooms.log("room")
+    log = world.router.directory.room("room").log
     assert log.number == number_of_the_log
     for number in range(3):
         ann.send("room", number, type=f"T{number}")
@@ -316,7 +316,7 @@ def test_offsets_of_a_dead_hub_mean_nothing_to_the_next_one_though_the_logs_are_
     assert log.slowest() == bob.instance
     before = cursor.consumed
     for inbound in unread:  # of the old hub
-        bob.client.consumed(inbound.receipt)
+        bob.client.reader.consumed(inbound.receipt)
     bob.write()
     assert sent_frames(bob, Op.CONSUMED) == []
     world.read(bob)
@@ -360,7 +360,7 @@ def test_a_hub_that_makes_no_sense_costs_a_reconnect_and_nothing_else(op: Op) ->
     ann, bob = world.add("ann", "bob")
     bob.join("room")
     world.run()
-    log = world.router.rooms.log("room").number
+    log = world.router.directory.room("room").log.number
     with pytest.raises(ProtocolError):
         bob.client.receive(join(encode(op, log, 7, 1, "ann#1", 0, 0, 1, "room", None, 0)))
     bob.cut()

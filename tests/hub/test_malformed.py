@@ -192,12 +192,12 @@ def test_a_malformed_hello_takes_no_effect_at_all(payload: bytes) -> None:
     with pytest.raises(ProtocolError):
         world.router.greet(Wire(), frame)
     assert world.router.components == 1
-    assert not world.router.rooms._rooms
+    assert not world.router.directory.rooms
 
     (frame,) = parse(hello(payload, name="bob", instance=bob.instance, secret=bob.client._secret))
     with pytest.raises(ProtocolError):
         world.router.greet(Wire(), frame)
-    assert world.router.rooms.sessions[bob.instance].link is bob.wire  # whose link goes on
+    assert world.router.directory.sessions[bob.instance].link is bob.wire  # whose link goes on
 
 
 @pytest.mark.parametrize(
@@ -240,8 +240,8 @@ def test_claims_about_what_was_never_given_change_nothing() -> None:
     world.run()
     ann.send("room", 1)
     world.read(ann)
-    log = world.router.rooms.log("room")
-    session = world.router.rooms.sessions[bob.instance]
+    log = world.router.directory.room("room").log
+    session = world.router.directory.sessions[bob.instance]
     for number in (log.number, 10**6):
         world.router.receive_packet(session, join(encode(Op.CONSUMED, number, 2**53 - 1)))
     world.router.receive_packet(session, join(encode(Op.WITHDRAW, 77, 1)))
@@ -299,8 +299,8 @@ class Conversation:
         world.run(consume=False)
         ops = {frame.op for packet in self.down for frame in parse(packet)}
         assert ops >= {Op.WELCOME, Op.DELIVER, Op.COVER, Op.ACKNOWLEDGE, Op.UNDELIVERED, Op.ANSWER, Op.PRESENCE}
-        log = world.router.rooms.log("room").number
-        end = ann.client._rooms["room"].next
+        log = world.router.directory.room("room").log.number
+        end = ann.client.reader._rooms["room"].next
         self.down += [
             join(encode(Op.MARK, log, end, "bob#1", 3, 4, "epoch")),
             join(encode(Op.STALL, 0, "bob#1")),

@@ -95,7 +95,7 @@ def test_lost_acknowledgements_repeat_nothing() -> None:
     world.run()
 
     assert bob.data() == list(range(300))
-    assert bob.client.duplicates == 0
+    assert bob.client.reader.duplicates == 0
 
 
 def test_a_member_whose_link_broke_gets_what_it_had_not_received_once() -> None:
@@ -122,7 +122,7 @@ def test_parked_batches_are_dropped_with_the_link_and_come_again() -> None:
     world.run()
     while ann.send("room", "x" * 300):
         world.run(consume=False)
-    (channel,) = world.router.rooms.sessions[ann.instance].channels.values()
+    (channel,) = world.router.directory.sessions[ann.instance].channels.values()
     assert channel.parked
     ann.cut()
     assert not channel.parked
@@ -198,4 +198,4 @@ def test_what_was_handled_while_the_link_was_away_is_reported_afterwards() -> No
     bob.cut()
     bob.consume()
     world.run()
-    assert world.router.rooms.log("room").held == 0
+    assert world.router.directory.room("room").log.held == 0

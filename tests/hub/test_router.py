@@ -226,17 +226,29 @@ def test_members_and_rooms_are_told() -> None:
     world.run()
 
     members, nobody, rooms = (value for _, value, _ in ann.answers)
-    assert members == [[ann.instance, "reliable"], [bob.instance, "lossy"]]
+    assert members == [[ann.instance, "reliable", None], [bob.instance, "lossy", None]]
     assert nobody == []
     assert [(room["room"], len(room["members"])) for room in rooms] == [("other", 1), ("room", 2)]
+
+
+PLAIN = [None, None, None, False]  # no group, and nothing of the past
 
 
 @pytest.mark.parametrize(
     ("verb", "arguments"),
     [
-        ("dance", []), ("join", ["room"]), ("join", ["room", "reliable", 1]), ("join", ["room", "best", False]),
-        ("join", ["", "reliable", False]), ("join", ["x" * 129, "reliable", False]), ("join", [7, "reliable", False]),
-        ("join", ["room", [], False]), ("watch", [" "]), ("members", [None]), ("rooms", [1]), ("leave", []),
+        ("dance", []), ("join", ["room"]), ("join", ["room", "reliable", False]),
+        ("join", ["room", "reliable", 1, *PLAIN]), ("join", ["room", "best", False, *PLAIN]),
+        ("join", ["", "reliable", False, *PLAIN]), ("join", ["x" * 129, "reliable", False, *PLAIN]),
+        ("join", [7, "reliable", False, *PLAIN]), ("join", ["room", [], False, *PLAIN]),
+        ("join", ["room", "lossy", False, "group", None, None, False]),
+        ("join", ["room", "reliable", False, "", None, None, False]),
+        ("join", ["room", "reliable", False, 7, None, None, False]),
+        ("join", ["room", "reliable", False, None, 0, None, False]),
+        ("join", ["room", "reliable", False, None, True, None, False]),
+        ("join", ["room", "reliable", False, None, None, "now", False]),
+        ("join", ["room", "reliable", False, None, None, None, None]),
+        ("watch", [" "]), ("members", [None]), ("rooms", [1]), ("leave", []),
     ],
 )  # fmt: skip
 def test_a_question_that_makes_no_sense_gets_an_error_and_costs_nothing(verb: str, arguments: list[object]) -> None:
@@ -304,4 +316,4 @@ def test_empty_rooms_are_forgotten_when_there_are_many(monkeypatch: pytest.Monke
         ann.leave(f"room {number}")
     world.run()
     world.pass_time(21)
-    assert len(world.router.rooms._rooms) == 5
+    assert len(world.router.directory.rooms) == 5

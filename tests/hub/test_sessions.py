@@ -12,8 +12,9 @@ from swergio.codec.frames import VERSION, Op, encode, join, parse
 from swergio.errors import AccessRefused, IncompatiblePeer, NameTaken, ProtocolError
 from swergio.hub.greeting import Hello, Membership
 from swergio.hub.router import Refused
-from swergio.messages import Instance
 from swergio.transport import Mode
+from tests.hub.logs import a_log
+from tests.hub.logs import member as member_of
 from tests.hub.simulation import GRACE, Component, Wire, World
 
 EMPTY = Hello([], [], [0, 0, 0], []).pack()
@@ -136,7 +137,7 @@ def test_a_refusal_is_final_unless_it_may_pass(code: str, error: type[Exception]
 def test_a_component_is_in_the_rooms_that_it_names_as_it_names_them() -> None:
     world = World()
     for said in ([("room", "lossy", False, 0)], [("room", "reliable", True, 0), ("other", "observer", False, 0)], []):
-        memberships = [Membership(room, Mode(mode), echo, offset) for room, mode, echo, offset in said]
+        memberships = [Membership(room, Mode(mode), echo, None, offset) for room, mode, echo, offset in said]
         session, _ = greet(world, *hello(), payload=Hello([], memberships, [0, 0, 0], []).pack())
         assert {(room, str(c.mode), c.echo, 0) for room, c in session.rooms.items()} == set(said)
         assert all(len(world.router.rooms.members(room)) == (room in session.rooms) for room in ("room", "other"))
@@ -157,7 +158,7 @@ def test_of_a_unique_name_there_is_one(first: bool, second: bool) -> None:
     world.router.detach(session, session.link)
     replacement, _ = greet(world, *hello(instance="ann#2", unique=second))
     assert not session.alive
-    assert world.router.rooms.named("ann") == [replacement]
+    assert world.router.directory.named("ann") == [replacement]
 
 
 def test_who_is_unique_may_reconnect() -> None:
@@ -185,7 +186,7 @@ def test_bye_ends_a_session_at_once() -> None:
 
     assert world.router.components == 1
     assert world.router.rooms.members("room") == []
-    assert not world.router.rooms._towards
+    assert not world.router.placing._towards
     ann.send("label", "hello?", to=bob.instance)
     world.read(ann)
     world.flush()
@@ -305,7 +306,7 @@ def test_a_sender_that_expired_goes_on_without_loss_or_repetition() -> None:
 
     assert bob.data() == [1, 2, 3]
     assert late.data() == [3]
-    assert bob.client.duplicates == 1
+    assert bob.client.reader.duplicates == 1
     assert not bob.memberships["room"].lost
     assert not late.memberships["room"].lost
 
@@ -313,11 +314,12 @@ def test_a_sender_that_expired_goes_on_without_loss_or_repetition() -> None:
 def test_a_component_that_reads_nothing_is_noticed() -> None:
     world = World()
     ann, bob = world.add("ann", "bob")
-    session = world.router.rooms.sessions[ann.instance]
+    session = world.router.directory.sessions[ann.instance]
     ann.client.watching("room", wanted=True)
     ann.ask("watch", "room")
     world.run()
+    member = member_of(a_log(), bob.instance)
     for _ in range(5001):
-        world.router.rooms.presence.announce("room", Instance(bob.instance), joined=True)
-        world.router.rooms.presence.announce("room", Instance(bob.instance), joined=False)
+        world.router.rooms.presence.announce("room", member, joined=True)
+        world.router.rooms.presence.announce("room", member, joined=False)
     assert world.router.overrun(session)

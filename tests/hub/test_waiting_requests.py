@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from swergio.codec import pack
-from swergio.hub.rooms import Somebody
+from swergio.hub.placing import Somebody
 from swergio.messages import Kind
 from swergio.transport import Mode
 from tests.hub.simulation import Component, World
@@ -126,7 +126,7 @@ def test_what_follows_a_returned_request_is_known_to_follow_it_alone() -> None:
     for number in range(2, 4):
         ann.send("room", number, type=f"T{number}")
     world.run()
-    log = world.router.rooms.log("room")
+    log = world.router.directory.room("room").log
     assert [(entry.after, entry.last) for entry in map(log.entry, range(log.end_index))] == [(0, 2), (2, 3)]
 
 
@@ -159,7 +159,7 @@ def test_requests_of_who_is_gone_are_not_kept() -> None:
     ann.write()
     world.read(ann)
     world.pass_time(1)
-    assert not world.router.rooms.parking._waiting
+    assert not world.router.placing.parking._waiting
 
     bob.join("room")
     world.run()
@@ -190,7 +190,7 @@ def test_a_request_goes_to_a_member_that_comes_back_to_a_new_hub() -> None:
     world.step()
     request(ann, "who?")
     world.read(ann)
-    assert len(world.router.rooms.parking.awaited(Somebody)) == 1
+    assert len(world.router.placing.parking.awaited(Somebody)) == 1
     world.run()
     assert bob.data() == ["who?"]
 
@@ -203,7 +203,7 @@ def test_channels_that_wait_are_counted_once_however_often_they_reconnect() -> N
         world.run()
         ann.cut()
     world.run()
-    ((_, channels),) = world.router.rooms.parking._waiting.items()
+    ((_, channels),) = world.router.placing.parking._waiting.items()
     assert len(channels) == 1
 
 
@@ -344,4 +344,4 @@ def test_withdrawing_what_was_delivered_changes_nothing() -> None:
     world.run()
 
     assert bob.data() == ["who?", "last"]
-    assert not world.router.rooms.sessions[ann.instance].channels[0].withdrawn - {999}
+    assert not world.router.directory.sessions[ann.instance].channels[0].withdrawn - {999}

@@ -17,6 +17,14 @@ ME, ANN, BOB, EVE = map(Instance, ("me#1", "ann#1", "bob#1", "eve#1"))
 TURNS = 10  # of the loop, which is more than an answer takes to be read
 
 
+def reliable(instance: Instance) -> Member:
+    return Member(instance, Mode.RELIABLE)
+
+
+def grouped(instance: Instance) -> Member:
+    return Member(instance, Mode.RELIABLE, "workers")
+
+
 class Deployment:
     """
     Rosters over a transport whose answers the test gives, in the order of the questions.
@@ -48,7 +56,7 @@ class Deployment:
     @property
     def members(self) -> set[str] | None:
         members = self.rosters.members("room")
-        return None if members is None else {member.name for member in members}
+        return None if members is None else {member.partition("#")[0] for member in members}
 
 
 def run(scenario: Callable[[Deployment], Coroutine[Any, Any, None]], *watched: Member | Instance) -> None:
@@ -71,22 +79,38 @@ def test_only_others_who_cannot_miss_messages_count() -> None:
     run(scenario, ME, ANN, Member(BOB, Mode.LOSSY), Member(EVE, Mode.OBSERVER))
 
 
-def test_after_a_join_it_is_unknown_who_is_there_until_it_was_asked() -> None:
+def test_how_somebody_joins_says_whether_they_count() -> None:
     async def scenario(deployment: Deployment) -> None:
-        deployment.rosters.presence("room", BOB, joined=True)
-        assert deployment.members is None
-        assert await deployment.answer(ANN, BOB) == "members room"
-        await deployment.settle()
+        deployment.rosters.presence("room", Member(BOB, Mode.LOSSY), joined=True)
+        assert deployment.members == {"ann"}
+        deployment.rosters.presence("room", reliable(BOB), joined=True)
         assert deployment.members == {"ann", "bob"}
+        deployment.rosters.presence("room", Member(BOB, Mode.LOSSY), joined=True)
+        assert deployment.members == {"ann"}
+        assert deployment.left == []
 
     run(scenario, ANN)
 
 
+def test_a_group_owes_as_one_for_as_long_as_it_has_members() -> None:
+    async def scenario(deployment: Deployment) -> None:
+        assert deployment.members == {"ann", "*workers"}
+        assert deployment.rosters.owing("room", BOB) == deployment.rosters.owing("room", EVE) == "*workers"
+        assert deployment.rosters.owing("room", ANN) == ANN
+        deployment.rosters.presence("room", grouped(EVE), joined=False)
+        assert deployment.members == {"ann", "*workers"}
+        deployment.rosters.presence("room", grouped(BOB), joined=False)
+        assert deployment.members == {"ann"}
+        assert deployment.left == []  # what a group has not finished waits for its next member
+
+    run(scenario, ANN, grouped(BOB), grouped(EVE))
+
+
 def test_a_leave_that_is_told_before_an_older_answer_is_read_counts() -> None:
     async def scenario(deployment: Deployment) -> None:
-        deployment.rosters.presence("room", BOB, joined=True)
+        deployment.rosters.connected(resumed=True)
         await deployment.answer(ANN, BOB)
-        deployment.rosters.presence("room", ANN, joined=False)
+        deployment.rosters.presence("room", reliable(ANN), joined=False)
         await deployment.settle()
         assert deployment.members is None
         assert deployment.left == ["ann#1 room"]
@@ -100,7 +124,7 @@ def test_a_leave_that_is_told_before_an_older_answer_is_read_counts() -> None:
 def test_a_join_at_the_end_of_a_question_is_asked_for() -> None:
     async def scenario(deployment: Deployment) -> None:
         for member in (BOB, EVE):
-            deployment.rosters.presence("room", member, joined=True)
+            deployment.rosters.connected(resumed=True)
             await deployment.answer(ANN, member)
             await deployment.settle()
             assert deployment.members == {"ann", member.name}
@@ -136,7 +160,7 @@ def test_who_is_not_back_at_another_hub_may_still_come() -> None:
 
 def test_a_room_that_may_not_be_watched_stays_unknown() -> None:
     async def scenario(deployment: Deployment) -> None:
-        deployment.rosters.presence("room", BOB, joined=True)
+        deployment.rosters.connected(resumed=True)
         await deployment.answer(error=ConnectFailed("ws://hub", "not allowed"))
         await deployment.settle()
         assert deployment.members is None
@@ -151,7 +175,7 @@ def test_who_waits_is_woken_by_a_change() -> None:
         deployment.rosters.members("room", changed)
         deployment.rosters.members("room", forgotten)
         deployment.rosters.forget("room", forgotten)
-        deployment.rosters.presence("room", ANN, joined=False)
+        deployment.rosters.presence("room", reliable(ANN), joined=False)
         assert (changed.is_set(), forgotten.is_set()) == (True, False)
 
     run(scenario, ANN)
@@ -159,7 +183,7 @@ def test_who_waits_is_woken_by_a_change() -> None:
 
 def test_whoever_left_since_is_found() -> None:
     async def scenario(deployment: Deployment) -> None:
-        deployment.rosters.presence("room", ANN, joined=False)
+        deployment.rosters.presence("room", reliable(ANN), joined=False)
         assert deployment.rosters.gone("room", frozenset({ANN, BOB})) == {ANN}
         assert deployment.rosters.gone("not watched", frozenset({ANN})) == frozenset()
 

@@ -31,8 +31,11 @@ def _table(rooms: list[dict[str, Any]]) -> Table:
     table = Table("room", "members", box=None, pad_edge=False)
     table.add_column("bytes held", justify="right")
     for room in rooms:
-        members = "\n".join(
-            instance if mode == "reliable" else f"{instance} ({mode})" for instance, mode in room["members"]
-        )
+        members = "\n".join(_said(*member) for member in room["members"])
         table.add_row(Text(room["room"]), Text(members), f"{room['held']:,}")
     return table
+
+
+def _said(instance: str, mode: str, group: str | None) -> str:
+    manner = f"group {group}" if group else mode
+    return instance if manner == "reliable" else f"{instance} ({manner})"

@@ -8,18 +8,19 @@ A batch's payload is opaque to the hub::
 share stands there once; roots, parents and metas are None, or a list with an item for each message. *Block* is one
 msgpack array of the bodies, which were packed at `send`: one ``unpackb`` decodes them all (33 ns a message of 128
 bytes, against 450 and more for an array per message), and `lengths` (u32 each) finds one body alone when another is
-corrupt. *Arrays* lists the sizes of the raw array segments, in the order in which the bodies refer to them.
+corrupt. *Arrays* has an item for each message, if any has arrays: the sizes of its raw array segments, in the order in
+which its body refers to them.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgpack
 
-from swergio.codec.arrays import ARRAY
 from swergio.codec.bodies import unpack_block, unpack_body
 from swergio.codec.frames import ALIGNMENT, Buffer, unpack
 from swergio.errors import CorruptBody, MissingExtra, ProtocolError, UnsupportedBody
@@ -60,7 +61,9 @@ class OpenBatch:
     Messages with one destination and shape, collected until they are sent.
     """
 
-    __slots__ = ("bodies", "cost", "flags", "key", "metas", "parents", "phase", "roots", "segments", "time", "type")
+    __slots__ = (
+        "arrays", "bodies", "cost", "flags", "key", "metas", "parents", "phase", "roots", "segments", "time", "type",
+    )  # fmt: skip
 
     def __init__(self, key: tuple[Any, ...], type: str, phase: Phase | None, flags: int, time: float) -> None:
         self.key = key
@@ -71,6 +74,7 @@ class OpenBatch:
         self.cost = 0
         self.bodies: list[bytes] = []
         self.segments: list[bytes] = []
+        self.arrays: list[Sequence[int]] = []
         self.roots: list[str | None] | None = None
         self.parents: list[str | None] | None = None
         self.metas: list[bytes | None] | None = None
@@ -86,35 +90,69 @@ class OpenBatch:
         self.parents = _extended(self.parents, before, parent)
         self.metas = _extended(self.metas, before, meta)
 
+    def attach(self, segments: Sequence[bytes]) -> None:
+        """
+        Add the raw arrays of the message just added.
+        """
+        before = len(self.bodies) - 1
+        self.segments += segments
+        self.arrays.extend([()] * (before - len(self.arrays)))
+        self.arrays.append([len(segment) for segment in segments])
+
     def encode(self) -> list[Buffer]:
         """
         Return the buffers of the payload.
         """
-        bodies = self.bodies
-        count = len(bodies)
-        lengths = struct.pack(f"<{count}I", *map(len, bodies))
-        arrays = [len(segment) for segment in self.segments]
-        shared = (
-            self.type, self.time, self.phase, self.flags, self._padded(self.roots), self._padded(self.parents),
-        )  # fmt: skip
-        if self.metas is None:
-            columns = msgpack.packb((*shared, None, lengths, arrays))
-        else:
-            metas = _array_head(count) + b"".join(meta or b"\xc0" for meta in self._padded(self.metas) or ())
-            columns = b"\x99" + msgpack.packb(shared)[1:] + metas + msgpack.packb((lengths, arrays))[1:]
-        block = b"".join((_array_head(count), *bodies))
-        payload: list[Buffer] = [_SIZES.pack(len(columns), len(block)) + columns + block]
-        size = len(payload[0])
-        for segment in self.segments:
-            pad = -size % ALIGNMENT
-            payload += (bytes(pad), segment) if pad else (segment,)
-            size += pad + len(segment)
-        return payload
+        shared = (self.type, self.time, self.phase, self.flags)
+        return assemble(shared, self.roots, self.parents, self.metas, self.bodies, self.arrays, self.segments)
 
-    def _padded(self, column: list[Any] | None) -> list[Any] | None:
-        if column is not None:
-            column.extend([None] * (len(self.bodies) - len(column)))
-        return column
+
+def assemble(
+    shared: Sequence[Any],
+    roots: list[str | None] | None,
+    parents: list[str | None] | None,
+    metas: list[bytes | None] | None,
+    bodies: Sequence[Buffer],
+    arrays: Sequence[Sequence[int]],
+    segments: Sequence[Buffer],
+) -> list[Buffer]:
+    """
+    Return the buffers of a payload: type, time, phase and flags are ``shared``, the other columns may be too short.
+    """
+    count = len(bodies)
+    lengths = struct.pack(f"<{count}I", *map(len, bodies))
+    sizes = [*arrays, *[()] * (count - len(arrays))] if arrays else ()
+    front = (*shared, _padded(roots, count), _padded(parents, count))
+    if metas is None:
+        columns = msgpack.packb((*front, None, lengths, sizes))
+    else:
+        packed = _array_head(count) + b"".join(meta or b"\xc0" for meta in _padded(metas, count) or ())
+        columns = b"\x99" + msgpack.packb(front)[1:] + packed + msgpack.packb((lengths, sizes))[1:]
+    block = b"".join((_array_head(count), *bodies))
+    payload: list[Buffer] = [_SIZES.pack(len(columns), len(block)) + columns + block]
+    size = len(payload[0])
+    for segment in segments:
+        pad = -size % ALIGNMENT
+        payload += (bytes(pad), segment) if pad else (segment,)
+        size += pad + len(segment)
+    return payload
+
+
+def _padded(column: list[Any] | None, count: int) -> list[Any] | None:
+    return column if column is None else column + [None] * (count - len(column))
+
+
+def encode_one(type: str, body: bytes, segments: Sequence[bytes] = (), meta: Mapping[str, Any] | None = None) -> bytes:
+    """
+    Return the payload of a batch of one message that begins no pass and answers nothing.
+    """
+    batch = OpenBatch((), type, None, flags_of(Kind.MESSAGE), time.time())
+    batch.bodies.append(body)
+    if segments:
+        batch.attach(segments)
+    if meta is not None:
+        batch.link(None, None, pack_meta(meta))
+    return b"".join(batch.encode())
 
 
 def _extended(column: list[Any] | None, before: int, value: Any) -> list[Any] | None:
@@ -181,15 +219,19 @@ class Batch:
             and all(item is None or isinstance(item, kind) for item in column)
         )
 
-    def _place(self, arrays: list[Any]) -> list[tuple[int, int]]:
+    def _place(self, arrays: list[Any]) -> list[list[tuple[int, int]]]:
+        if arrays and len(arrays) != self._count:
+            raise ProtocolError(f"the arrays of {len(arrays)} messages in a batch of {self._count}")
         at = 8 + sum(self._sizes)
-        places = []
-        for size in arrays:
-            if type(size) is not int or size < 0:
-                raise ProtocolError(f"an array of {size!r} bytes")
-            at += -at % ALIGNMENT
-            places.append((at, at + size))
-            at += size
+        places: list[list[tuple[int, int]]] = []
+        for sizes in arrays:
+            if not isinstance(sizes, list) or any(type(size) is not int or size < 0 for size in sizes):
+                raise ProtocolError(f"arrays of {sizes!r} bytes")
+            places.append([])
+            for size in sizes:
+                at += -at % ALIGNMENT
+                places[-1].append((at, at + size))
+                at += size
         if at != len(self._payload):
             raise ProtocolError(f"a batch of {len(self._payload)} bytes whose parts make {at}")
         return places
@@ -225,62 +267,55 @@ class Batch:
             raise CorruptBody(message, str(body.error))
         return body
 
+    def take(self, start: int, stop: int) -> list[Buffer]:
+        """
+        Return the payload of a batch of the messages ``start`` up to ``stop``, without looking into their bodies.
+        """
+        part = slice(start, stop)
+        metas = None if self.metas is None else [None if m is None else msgpack.packb(m) for m in self.metas[part]]
+        return assemble(
+            (self.type, self.time, self.phase, self.flags),
+            None if self.roots is None else self.roots[part],
+            None if self.parents is None else self.parents[part],
+            metas,
+            list(self._apart())[part],
+            [[end - begin for begin, end in places] for places in self._places[part]],
+            [segment for index in range(start, stop) for segment in self._own(index)],
+        )
+
+    @property
+    def aligned(self) -> bool:
+        """
+        Whether it holds arrays, so that its frame must begin a packet.
+        """
+        return any(self._places)
+
     def _decode(self) -> list[Any]:
         start = 8 + self._sizes[0]
         block = self._payload[start : start + self._sizes[1]]
+        segments = [segment for index in range(len(self._places)) for segment in self._own(index)]
         try:
-            bodies = unpack_block(block, self._segments())
+            bodies = unpack_block(block, segments)
             if len(bodies) == self._count:
                 return bodies
         except ValueError:
             pass
-        return self._decode_apart(block)
+        return [self._decode_one(body, index) for index, body in enumerate(self._apart())]
 
-    def _decode_apart(self, block: memoryview) -> list[Any]:
-        at = len(_array_head(self._count))
-        apart = []
+    def _decode_one(self, body: memoryview, index: int) -> Any:
+        try:
+            return unpack_body(body, self._own(index))
+        except ValueError as exc:
+            return _Corrupt(exc)
+
+    def _apart(self) -> Iterator[memoryview]:
+        at = 8 + self._sizes[0] + len(_array_head(self._count))
         for length in struct.unpack(f"<{self._count}I", self._lengths):
-            apart.append(block[at : at + length])
+            yield self._payload[at : at + length]
             at += length
-        bodies: list[Any] = []
-        for body, segments in zip(apart, self._shares(apart), strict=True):
-            try:
-                bodies.append(unpack_body(body, segments))
-            except ValueError as exc:
-                bodies.append(_Corrupt(exc))
-        return bodies
 
-    def _shares(self, bodies: list[memoryview]) -> list[list[memoryview]]:
-        # Segments are taken in order of appearance. Where it cannot be told how many a body takes, those before it
-        # are counted from the left and those after it from the right.
-        counts = [_arrays_in(body) for body in bodies]
-        segments = self._segments()
-        shares: list[list[memoryview]] = [[] for _ in bodies]
-        for place, number in enumerate(counts):
-            if number is None:
-                break
-            shares[place], segments = segments[:number], segments[number:]
-        else:
-            return shares
-        for place in range(len(counts) - 1, -1, -1):
-            number = counts[place]
-            if number is None:
-                break
-            start = max(0, len(segments) - number)
-            shares[place], segments = segments[start:], segments[:start]
-        return shares
-
-    def _segments(self) -> list[memoryview]:
-        return [self._payload[start:end] for start, end in self._places]
-
-
-def _arrays_in(body: memoryview) -> int | None:
-    codes: list[int] = []
-    try:
-        msgpack.unpackb(body, ext_hook=lambda code, _: codes.append(code), object_pairs_hook=list, strict_map_key=False)
-    except Exception:  # noqa: BLE001  whatever is wrong with it, it cannot be counted
-        return None
-    return codes.count(ARRAY)
+    def _own(self, index: int) -> list[memoryview]:
+        return [self._payload[start:end] for start, end in self._places[index]] if self._places else []
 
 
 class _Corrupt:

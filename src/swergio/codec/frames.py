@@ -42,6 +42,7 @@ class Op(IntEnum):
     CONSUMED = 4  # log, offset
     ASK = 5  # question, verb, arguments
     WITHDRAW = 6  # channel, number
+    WILL = 7  # channel, number, room, to; payload: a batch of one, empty to take the will back
     # both ways
     BEAT = 8
     BYE = 9  # reason
@@ -55,7 +56,7 @@ class Op(IntEnum):
     STALL = 22  # channel, member
     UNDELIVERED = 23  # channel, first, count, reason
     ANSWER = 24  # question, error; payload: the answer
-    PRESENCE = 25  # room, instance, joined
+    PRESENCE = 25  # room, instance, joined, mode, group
 
 
 class Frame(NamedTuple):

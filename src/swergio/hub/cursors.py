@@ -33,6 +33,7 @@ class Entry:
     aligned: bool
     observers_only: bool
     start: int  # cumulative cost of everything before it
+    at: float = 0.0  # when it was appended
 
     @property
     def end(self) -> int:
@@ -41,12 +42,20 @@ class Entry:
         """
         return self.offset + self.count
 
+    @property
+    def is_mark(self) -> bool:
+        """
+        Whether it only says where a source goes on.
+        """
+        return self.after == self.last
+
 
 @dataclass(slots=True, eq=False)
 class Cursor:
     """
-    A member's place in a log. ``pushed`` and ``consumed`` are indices of entries; ``covered`` is an offset.
+    The place of a member, or of a group, in a log.
 
+    ``pushed`` and ``consumed`` are indices of entries; ``covered`` is an offset. ``group`` is the group that it is of.
     ``missed`` holds the number of the last message of each source that left the log before the member was given it.
     For members that can be overtaken, ``given`` holds the end and the cost of each entry that they were given and have
     not consumed, since the log may not have it any more; ``in_flight`` is what these cost together.
@@ -62,6 +71,7 @@ class Cursor:
     missed: dict[Source, int] = field(default_factory=dict)
     given: deque[tuple[int, int]] = field(default_factory=deque)
     in_flight: int = 0
+    group: str | None = None
 
     @property
     def reliable(self) -> bool:
@@ -76,6 +86,8 @@ class Cursor:
         """
         if entry.observers_only:
             return self.mode is Mode.OBSERVER
+        if self.group is not None and entry.is_mark:
+            return False
         return self.echo or entry.source.sender != self.instance
 
     def push(self, entry: Entry) -> None:

@@ -15,7 +15,7 @@ from swergio.errors import InvalidName, ProtocolError
 from swergio.hub.positions import Position
 from swergio.messages import check_name
 from swergio.outbox import Lane, check_destination
-from swergio.transport import Mode
+from swergio.transport import Manner, Mode
 
 TEXT_OR_NONE = (str, type(None))
 
@@ -40,7 +40,15 @@ class Membership(NamedTuple):
     room: str
     mode: Mode
     echo: bool
+    group: str | None
     next: int
+
+    @property
+    def manner(self) -> Manner:
+        """
+        How it is a member.
+        """
+        return Manner(self.mode, self.echo, self.group)
 
 
 class Place(NamedTuple):
@@ -85,7 +93,7 @@ class Hello:
         try:
             return cls(
                 [_channel(row) for row in rows(channels, "channels", int, TEXT_OR_NONE, TEXT_OR_NONE, int, int)],
-                [_membership(row) for row in rows(rooms, "rooms", str, str, bool, int)],
+                [_membership(row) for row in rows(rooms, "rooms", str, str, bool, TEXT_OR_NONE, int)],
                 lanes,
                 [check_name(room, "room") for room in watched],
             )
@@ -152,8 +160,21 @@ def _channel(row: list[Any]) -> ChannelState:
 
 
 def _membership(row: list[Any]) -> Membership:
-    room, mode, echo, offset = row
-    return Membership(check_name(room, "room"), Mode(mode), echo, offset)
+    room, mode, echo, group, offset = row
+    manner = checked_manner(mode, echo, group)
+    return Membership(check_name(room, "room"), *manner, offset)
+
+
+def checked_manner(mode: str, echo: bool, group: str | None) -> Manner:
+    """
+    Return how a component wants to be a member.
+
+    Raises:
+        InvalidName, ValueError: nobody can be one so.
+    """
+    if group is not None and (check_name(group, "group"), mode)[1] != Mode.RELIABLE:
+        raise ValueError(f"a {mode} member of a group")
+    return Manner(Mode(mode), echo, group)
 
 
 def _place(row: list[Any]) -> Place:

@@ -14,12 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from swergio.hub.cursors import Cursor, Entry
 from swergio.hub.positions import Position, Positions
 from swergio.transport import Mode
 
-LOSSY_SHARE = 4  # lossy members may keep a quarter of a room's limit in memory, not more
+if TYPE_CHECKING:
+    from swergio.hub.groups import Group
+
+LOSSY_SHARE = 4  # lossy members, and the history, may keep a quarter of a room's limit in memory, not more
 
 
 @dataclass(slots=True, eq=False)
@@ -37,6 +41,13 @@ class Budget:
         Whether nothing more may be held.
         """
         return self.used >= self.limit
+
+    @property
+    def scarce(self) -> bool:
+        """
+        Whether nothing should be held any more that nobody needs.
+        """
+        return self.used * 2 >= self.limit
 
 
 class Log:
@@ -61,7 +72,10 @@ class Log:
         self.next = offset
         self.cost = 0  # cumulative, of everything ever appended
         self.keep_all = False  # after a restart, entries wait for members that have not come back yet
+        self.history = 0  # cost of what is kept for those who join later and ask for it
+        self.shared_by: Group | None = None  # the group that gives what is in it to its only member
         self._entries: list[Entry] = []
+        self._need = 0  # index of the first entry that a reliable member needed when that was last looked at
         self._base = 0  # index of the first entry that is still there
         self._gone = 0  # how many of the list's entries, from its left, are gone already
 
@@ -146,7 +160,16 @@ class Log:
         return min((cursor.consumed for cursor in self.cursors.values() if cursor.reliable), default=self.end_index)
 
     def _floor(self, *, scarce: bool) -> int:
-        needed = self._needed()
+        floor = self._wanted(scarce=scarce)
+        if not self.history or scarce or self._budget.scarce:
+            return floor
+        oldest, end = self._base, self.cost
+        while oldest < floor and end - self._cost_at(oldest) > self.history:
+            oldest += 1
+        return oldest
+
+    def _wanted(self, *, scarce: bool) -> int:
+        self._need = needed = self._needed()
         lossy = [cursor.consumed for cursor in self.cursors.values() if not cursor.reliable]
         if not self.keep_all and not lossy:
             return needed
@@ -161,13 +184,13 @@ class Log:
 
     # -- cursors --------------------------------------------------------------------------------------------------
 
-    def add(self, instance: str, mode: Mode, echo: bool, *, at: int | None = None) -> Cursor:
+    def add(self, instance: str, mode: Mode, echo: bool, *, at: int | None = None, group: str | None = None) -> Cursor:
         """
         Add a member at entry index ``at``, by default behind everything.
         """
         place = self.end_index if at is None else at
         offset = self.next if at is None else self.offset_at(at)
-        cursor = Cursor(self, instance, mode, echo, place, place, offset)
+        cursor = Cursor(self, instance, mode, echo, place, place, offset, group=group)
         self.cursors[instance] = cursor
         self.consume(cursor, offset)
         return cursor
@@ -255,8 +278,8 @@ class Log:
         if cursor.given:
             cursor.handled(offset)
         place = max(cursor.consumed, self._base)
-        was_last = place <= self._base
-        end = self.end_index
+        was_last = place <= (self._need if cursor.reliable else self._base)
+        begun_at, end = place, self.end_index
         while place < end:
             entry = self.entry(place)
             if cursor.wants(entry) and (place >= cursor.pushed or entry.end > offset):
@@ -264,7 +287,24 @@ class Log:
             place += 1
         cursor.consumed = place
         cursor.pushed = max(cursor.pushed, place)
-        return was_last and place > self._base
+        return was_last and place > begun_at
+
+    def past(self, cursor: Cursor, last: int | None, since: float | None) -> tuple[int, int]:
+        """
+        Return where the newest ``last`` messages, none older than ``since``, begin: an entry, and an offset in it.
+
+        Only those count that ``cursor``, of one who is about to join, would get.
+        """
+        index, offset, left = self.end_index, self.next, last
+        while index > self._base and (left is None or left > 0):
+            entry = self.entry(index - 1)
+            if since is not None and entry.at < since:
+                break
+            index, offset = index - 1, entry.offset
+            if left is not None and cursor.wants(entry) and not entry.is_mark:
+                offset += max(0, entry.count - left)
+                left -= entry.count
+        return index, offset
 
     def slowest(self) -> str | None:
         """

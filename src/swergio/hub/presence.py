@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from swergio.codec.frames import Op
+from swergio.hub.cursors import Cursor
 from swergio.hub.sessions import Session
 
 
@@ -37,9 +38,9 @@ class Presence:
         for room in rooms:
             self.watch(session, room, wanted=True)
 
-    def announce(self, room: str, instance: str, *, joined: bool) -> None:
+    def announce(self, room: str, member: Cursor, *, joined: bool) -> None:
         """
-        Tell those who watch the room.
+        Tell those who watch the room that somebody is a member, or no longer.
         """
         for watcher in self._watchers.get(room, ()):
-            watcher.tell(Op.PRESENCE, room, instance, joined)
+            watcher.tell(Op.PRESENCE, room, member.instance, joined, str(member.mode), member.group)

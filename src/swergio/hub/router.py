@@ -30,14 +30,17 @@ from swergio.codec.batch import MAX_MESSAGES
 from swergio.codec.frames import VERSION, Buffer, Frame, Op, encode, fields, parse
 from swergio.errors import InvalidName, ProtocolError
 from swergio.hub.cursors import Cursor
-from swergio.hub.greeting import TEXT_OR_NONE, ChannelState, Hello, Place, Welcome
+from swergio.hub.directory import Directory
+from swergio.hub.greeting import TEXT_OR_NONE, ChannelState, Hello, Place, Welcome, checked_manner
+from swergio.hub.placing import Placing
 from swergio.hub.rooms import Rooms
-from swergio.hub.sessions import MAX_CONTROL, HubChannel, Parcel, Session
+from swergio.hub.sessions import MAX_CONTROL, HubChannel, HubWill, Parcel, Session
 from swergio.messages import Instance, check_name
 from swergio.outbox import MAX_INSTANCE, Lane, check_destination
-from swergio.transport import Mode
+from swergio.transport import Past
 
 PACKET = 256 * 1024
+MAX_WILL = 64 * 1024
 
 
 class Refused(Exception):
@@ -60,20 +63,32 @@ class Router:
     Args:
         room_limit: Cost that one log holds for reliable members.
         memory_limit: Cost that all logs together hold.
+        history_limit: Cost that a room keeps of what nobody needs any more, for those who join later.
         window: Cost that a member may have ahead of its handlers, for each log.
         grace: Seconds that a session outlives its connection.
+        group_grace: Seconds that a group without members is kept.
         max_sessions: Components at once.
         now: The time at which it begins to exist.
     """
 
     def __init__(
-        self, *, room_limit: int, memory_limit: int, window: int, grace: float, max_sessions: int, now: float
+        self,
+        *,
+        room_limit: int,
+        memory_limit: int,
+        history_limit: int,
+        window: int,
+        grace: float,
+        group_grace: float,
+        max_sessions: int,
+        now: float,
     ) -> None:
         self.epoch = secrets.token_hex(8)
-        self.rooms = Rooms(self.epoch, room_limit, memory_limit)
+        self.directory = Directory(room_limit, memory_limit, history_limit, now)
+        self.placing = Placing(self.directory, self.epoch)
+        self.rooms = Rooms(self.directory, self.placing, group_grace)
         self.dirty: dict[Session, None] = {}
         self.lazy: dict[Session, None] = {}
-        self.now = now
         self._window = window
         self._grace = grace
         self._max_sessions = max_sessions
@@ -84,6 +99,7 @@ class Router:
             Op.CONSUMED: self._consumed,
             Op.ASK: self._ask,
             Op.WITHDRAW: self._withdraw,
+            Op.WILL: self._will,
             Op.BEAT: lambda session, frame: None,
             Op.BYE: self._bye,
         }
@@ -106,10 +122,10 @@ class Router:
         _, name, text, secret, unique, epoch = fields(frame, int, str, str, bytes, bool, TEXT_OR_NONE)
         hello = Hello.unpack(frame.payload)
         instance = _instance(name, text)
-        resumed = epoch == self.epoch and instance in self.rooms.sessions
+        resumed = epoch == self.epoch and instance in self.directory.sessions
         session = self._session(instance, secret, unique)
         old = session.link
-        session.detach(self.now)
+        session.detach(self.directory.now)
         session.link = link
         welcome = Welcome(
             {channel.number: self._restore_channel(session, epoch, channel) for channel in hello.channels},
@@ -154,7 +170,7 @@ class Router:
         ``link`` is gone.
         """
         if session.link is link and session.alive:
-            session.detach(self.now)
+            session.detach(self.directory.now)
 
     def collect(self, session: Session) -> Sequence[Buffer]:
         """
@@ -172,11 +188,11 @@ class Router:
         """
         Let time pass: drop sessions that did not come back, and rooms that are empty.
         """
-        self.now = now
-        for session in list(self.rooms.sessions.values()):
+        self.directory.now = now
+        for session in list(self.directory.sessions.values()):
             if session.link is None and now - session.detached_at >= self._grace:
-                self.rooms.remove(session)
-        if self.rooms.young and now >= self._young_until:
+                self.rooms.remove(session, orderly=False)
+        if self.directory.young and now >= self._young_until:
             self.rooms.grow_up()
         self.rooms.sweep()
 
@@ -185,24 +201,24 @@ class Router:
         """
         How many components are connected or expected back.
         """
-        return len(self.rooms.sessions)
+        return len(self.directory.sessions)
 
     # -- a component comes, or comes back -------------------------------------------------------------------------
 
     def _session(self, instance: Instance, secret: bytes, unique: bool) -> Session:
-        session = self.rooms.sessions.get(instance)
+        session = self.directory.sessions.get(instance)
         if session is not None:
             if not compare_digest(session.secret, secret):
                 raise Refused("access", f"{instance} is another component's id")
             return session
-        for other in self.rooms.named(instance.name):
+        for other in self.directory.named(instance.name):
             if (unique or other.unique) and other.link is None:
-                self.rooms.remove(other)  # it died and was started again
+                self.rooms.remove(other, orderly=False)  # it died and was started again
             elif unique or other.unique:
                 raise Refused("name", f"{other.instance} is connected, and {instance.name!r} is to be unique")
-        if len(self.rooms.sessions) >= self._max_sessions:
+        if len(self.directory.sessions) >= self._max_sessions:
             raise Refused("busy", f"the hub has {self._max_sessions} components, its 'max_sessions'")
-        lanes = [self.rooms.new_log(instance) for _ in Lane]
+        lanes = [self.directory.new_log(instance) for _ in Lane]
         session = Session(instance, secret, unique, None, lanes, self._mark_dirty, self._mark_lazy)
         self.rooms.add(session)
         return session
@@ -221,12 +237,12 @@ class Router:
             channel = HubChannel(
                 session, state.number, state.room, state.to, Lane(state.lane), last, last, start=last, origin=origin
             )
-            self.rooms.open(channel)
+            self.placing.open(channel)
         channel.resumed(state.acknowledged)
         return channel.appended
 
     def _restore_lanes(self, session: Session, hello: Hello, *, resumed: bool) -> list[Place]:
-        positions = [[] for _ in Lane] if resumed else self.rooms.positions_towards(session)
+        positions = [[] for _ in Lane] if resumed else self.placing.positions_towards(session)
         places = []
         for log, offset, missed in zip(session.lanes, hello.lanes, positions, strict=True):
             cursor = session.cursors[log.number]
@@ -238,10 +254,10 @@ class Router:
         for room in session.rooms.keys() - {membership.room for membership in hello.rooms}:
             self.rooms.leave(session, room)
         places = {}
-        for room, mode, echo, offset in hello.rooms:
-            cursor, whole = self.rooms.rejoin(session, room, mode, echo, offset if known else None)
+        for member in hello.rooms:
+            cursor, whole = self.rooms.rejoin(session, member.room, member.manner, member.next if known else None)
             positions = [] if whole else cursor.log.positions_at(cursor.pushed)
-            places[room] = Place(cursor.log.number, cursor.covered, whole, positions)
+            places[member.room] = Place(cursor.log.number, cursor.covered, whole, positions)
         return places
 
     # -- frames ---------------------------------------------------------------------------------------------------
@@ -253,7 +269,7 @@ class Router:
         check_destination(room, to)
         if lane not in tuple(Lane):
             raise ProtocolError(f"OPEN of lane {lane}")
-        self.rooms.open(HubChannel(session, number, room, to, Lane(lane), 0, 0))
+        self.placing.open(HubChannel(session, number, room, to, Lane(lane), 0, 0))
 
     def _publish(self, session: Session, frame: Frame) -> None:
         number, first, count, flags, room = fields(frame, int, int, int, int, str)
@@ -268,7 +284,7 @@ class Router:
         elif first == channel.received + 1:
             if channel.waiting >= self._window:
                 raise ProtocolError(f"PUBLISH on channel {number} with {channel.waiting} bytes not acknowledged")
-            self.rooms.parking.publish(channel, parcel)
+            self.placing.parking.publish(channel, parcel)
         elif parcel.last > channel.received:
             raise ProtocolError(f"PUBLISH of message {first} on channel {number} after {channel.received}")
 
@@ -279,7 +295,7 @@ class Router:
             return  # of a room that was left meanwhile
         if cursor.log.consume(cursor, offset):
             cursor.log.trim()
-            self.rooms.trimmed(cursor.log)
+            self.placing.trimmed(cursor.log)
         if cursor.pushed < cursor.log.end_index:
             session.push(cursor)
 
@@ -287,10 +303,19 @@ class Router:
         number, message = fields(frame, int, int)
         channel = session.channels.get(number)
         if channel is not None:
-            self.rooms.parking.withdraw(channel, message)
+            self.placing.parking.withdraw(channel, message)
+
+    def _will(self, session: Session, frame: Frame) -> None:
+        number, message, room, to = fields(frame, int, int, str, TEXT_OR_NONE)
+        check_name(room, "room")
+        check_destination(None if to else room, to)
+        if len(frame.payload) > MAX_WILL:
+            raise ProtocolError(f"a will of {len(frame.payload)} bytes, above {MAX_WILL}")
+        payload = bytes(frame.payload)
+        session.will = HubWill(number, message, room, to, payload) if payload else None
 
     def _bye(self, session: Session, frame: Frame) -> None:
-        self.rooms.remove(session)
+        self.rooms.remove(session, orderly=True)
 
     def _ask(self, session: Session, frame: Frame) -> None:
         question, verb, arguments = fields(frame, int, str, list)
@@ -306,9 +331,12 @@ class Router:
 
     def _answer(self, session: Session, verb: str, arguments: list[Any]) -> Any:
         match verb, arguments:
-            case "join", [room, mode, bool(echo)]:
-                cursor, positions = self.rooms.join(session, check_name(room, "room"), Mode(mode), echo)
-                return [cursor.log.number, cursor.covered, positions]
+            case "join", [room, str(mode), bool(echo), group, last, age, bool(kept)]:
+                past = _past(last, age, kept=kept)
+                joined = self.rooms.join(session, check_name(room, "room"), checked_manner(mode, echo, group), past)
+                cursor = joined.cursor
+                value = None if joined.kept is None else [*joined.kept.source, joined.kept.number, joined.kept.payload]
+                return [cursor.log.number, cursor.covered, joined.positions, joined.begin, joined.until, value]
             case "leave", [str(room)]:
                 self.rooms.leave(session, room)
                 return True
@@ -333,5 +361,11 @@ def _instance(name: str, text: str) -> Instance:
     return Instance(text)
 
 
-def _members(cursors: Iterable[Cursor]) -> list[tuple[str, str]]:
-    return [(cursor.instance, str(cursor.mode)) for cursor in cursors]
+def _past(last: Any, age: Any, *, kept: bool) -> Past:
+    if not (last is None or (type(last) is int and last > 0)) or not (age is None or type(age) in (int, float)):
+        raise ValueError(f"the past cannot be asked for by last={last!r} and age={age!r}")
+    return Past(last, age, kept)
+
+
+def _members(cursors: Iterable[Cursor]) -> list[tuple[str, str, str | None]]:
+    return [(cursor.instance, str(cursor.mode), cursor.group) for cursor in cursors]

@@ -59,6 +59,7 @@ class Connection:
 
     def _take(self, packet: bytes) -> None:
         router = self._hub.router
+        router.directory.now = self.link.received_at
         if self.session is not None:
             if self.session.link is self:
                 router.receive_packet(self.session, packet)
@@ -134,8 +135,10 @@ class Hub:
         self.router = Router(
             room_limit=limits.room_limit,
             memory_limit=limits.memory_limit,
+            history_limit=limits.history_limit,
             window=self._settings.window,
             grace=limits.session_grace,
+            group_grace=limits.group_grace,
             max_sessions=limits.max_sessions,
             now=now,
         )
@@ -279,7 +282,7 @@ class Hub:
             packet = self.router.collect(session)
             if not packet:
                 break
-            connection.sent_at = self.router.now
+            connection.sent_at = self.router.directory.now
             link.send(packet)
 
     # -- time -----------------------------------------------------------------------------------------------------

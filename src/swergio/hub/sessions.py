@@ -25,6 +25,19 @@ ACKNOWLEDGE_COST = 1024 * 1024  # acknowledgements wait for company, at most so 
 REQUEST = 0b001
 NOW = 0b010
 ALIGNED = 0b100
+KEEP = 0b1000
+
+
+class HubWill(NamedTuple):
+    """
+    What a component left to be sent when it is gone; ``number`` is that of the message in its ``channel``.
+    """
+
+    channel: int
+    number: int
+    room: str
+    to: str | None
+    payload: bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,17 +146,17 @@ class HubChannel:
         if self.withdrawn:
             self.withdrawn = {number for number in self.withdrawn if number > last}
 
-    def not_delivered(self, parcel: Parcel, reason: str) -> None:
+    def not_delivered(self, first: int, count: int, reason: str) -> None:
         """
-        Tell the component that a batch reached nobody; again after a reconnect, if it may not know.
+        Tell the component that messages reached nobody; again after a reconnect, if it may not know.
         """
         run = self.undelivered[-1] if self.undelivered else None
-        if run is not None and (run.end, run.reason) == (parcel.first, reason):
-            self.undelivered[-1] = run._replace(end=parcel.last + 1)
+        if run is not None and (run.end, run.reason) == (first, reason):
+            self.undelivered[-1] = run._replace(end=first + count)
         else:
-            self.undelivered.append(Undelivered(parcel.first, parcel.last + 1, reason))
+            self.undelivered.append(Undelivered(first, first + count, reason))
         self.session.due = True  # the acknowledgement travels with it: who has one of them has both
-        self.session.tell(Op.UNDELIVERED, self.number, parcel.first, parcel.count, reason)
+        self.session.tell(Op.UNDELIVERED, self.number, first, count, reason)
 
     def disconnected(self) -> None:
         """
@@ -180,6 +193,7 @@ class Session:
         control: Frames for it that belong to no log.
         acknowledgements: By channel, what is to be acknowledged with the next packet.
         syncs: Questions that are answered when nothing is parked any more.
+        will: What is sent when it is given up.
     """
 
     instance: Instance
@@ -198,6 +212,7 @@ class Session:
     control: deque[list[Buffer]] = field(default_factory=deque)
     acknowledgements: dict[int, int] = field(default_factory=dict)
     syncs: list[int] = field(default_factory=list)
+    will: HubWill | None = None
     unacknowledged: int = 0
     due: bool = False  # acknowledgements shall not wait for other frames any longer
     alive: bool = True

@@ -22,7 +22,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from swergio.hub.positions import Position, Source
-from swergio.transport import Mode
+from swergio.transport import Manner, Mode
 
 MAX_SOURCES = 65_536
 MAX_EPOCHS = 16
@@ -38,6 +38,9 @@ class Subscription:
         next: The offset of the first message that has not come.
         consumed: Everything before it was handled; ``reported`` is what the hub knows of that.
         outstanding: Batches that came and were not handled.
+        group: The group that shares it, whose other members get the other messages.
+        begin: The offset of the first message that is wanted; what comes before it in a batch is passed over.
+        until: What has a lower offset was sent before the component joined.
         membership: Tells it from what the component was before it left and joined again.
         epochs: The hubs before this one in whose time the component was a member.
     """
@@ -50,6 +53,9 @@ class Subscription:
     consumed: int
     reported: int
     outstanding: int = 0
+    group: str | None = None
+    begin: int = 0
+    until: int = 0
     membership: int = 0
     epochs: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_EPOCHS))
 
@@ -59,6 +65,13 @@ class Subscription:
         Return that of an inbox, before any hub knows of it.
         """
         return cls(None, Mode.RELIABLE, echo=True, log=-1, next=0, consumed=0, reported=0)
+
+    @property
+    def manner(self) -> Manner:
+        """
+        How the component is a member.
+        """
+        return Manner(self.mode, self.echo, self.group)
 
     def settle(self) -> None:
         """
@@ -94,6 +107,12 @@ class Sources:
             known = 0 if to == self._instance and self._complete else after
         self._note(sub, source, last)
         return after - known if after > known else 0
+
+    def repeat(self, sub: Subscription, source: Source, last: int) -> None:
+        """
+        Take messages up to ``last`` that were sent before the membership began, known or not: they were asked for.
+        """
+        self._note(sub, source, max(last, self._heard.get(source, _NEVER)[0]))
 
     def mark(self, sub: Subscription, source: Source, number: int, origin: str) -> int:
         """

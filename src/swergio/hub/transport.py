@@ -15,7 +15,7 @@ from swergio.errors import AccessRefused, ConfigurationError, ConnectFailed, Pro
 from swergio.hub.client import HubClient
 from swergio.hub.link import Accept, Link, LinkEvents, LinkOptions, Listener
 from swergio.messages import Instance
-from swergio.transport import Context, Member, Mode, Transport
+from swergio.transport import NOTHING, Context, Manner, Member, Mode, Past, Transport, Will
 
 log = logging.getLogger("swergio.link")
 
@@ -254,19 +254,22 @@ class HubTransport(Transport):
         """
         See `Transport.duplicates`.
         """
-        return self._client.duplicates
+        return self._client.reader.duplicates
 
-    async def join(self, room: str, mode: Mode, echo: bool) -> None:
+    async def join(self, room: str, manner: Manner, past: Past = NOTHING) -> None:
         """
         See `Transport.join`.
         """
-        await self._ask("join", (room, str(mode), echo), lambda value: self._client.joined(room, mode, echo, value))
+        mode, echo, group = manner
+        await self._ask(
+            "join", (room, str(mode), echo, group, *past), lambda value: self._client.reader.joined(room, manner, value)
+        )
 
     async def leave(self, room: str) -> None:
         """
         See `Transport.leave`.
         """
-        self._client.left(room)
+        self._client.reader.left(room)
         await self._ask("leave", (room,))
 
     async def ask(self, verb: str, *arguments: Any) -> Any:
@@ -279,7 +282,7 @@ class HubTransport(Transport):
             self._pump()  # what was queued before goes out before the question
         value = await self._ask(verb, arguments)
         if verb in ("members", "watch", "unwatch"):
-            return [Member(Instance(instance), Mode(mode)) for instance, mode in value]
+            return [Member(Instance(instance), Mode(mode), group) for instance, mode, group in value]
         return value
 
     async def _ask(self, verb: str, arguments: tuple[Any, ...], take: Any = None) -> Any:
@@ -305,7 +308,7 @@ class HubTransport(Transport):
         """
         See `Transport.consumed`. Reported at once after a mebibyte, else within 20 ms.
         """
-        self._client.consumed(receipt)
+        self._client.reader.consumed(receipt)
         self._unreported += receipt[2]
         if self._unreported >= REPORT_COST:
             self._report()
@@ -325,6 +328,13 @@ class HubTransport(Transport):
         """
         self._client.withdraw(channel, number)
         self.wake()
+
+    async def leave_will(self, will: Will | None) -> None:
+        """
+        See `Transport.leave_will`.
+        """
+        self._client.leave_will(will)
+        await self._ask("sync", ())
 
     async def close(self) -> None:
         """

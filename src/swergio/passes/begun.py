@@ -101,17 +101,17 @@ class BegunPasses:
         Do nothing: `close` tells the passes.
         """
 
-    def feedback(self, received: Received, index: int) -> bool:
+    def feedback(self, received: Received, index: int, owing: str) -> bool:
         """
-        Hand feedback to the pass whose first message it answers; False if there is none that waits for it.
+        Hand feedback of ``owing`` to the pass whose first message it answers; False if there is none that waits for it.
         """
         parent = received.parent(index) or ""
         if received.kind is Kind.FAILED_FEEDBACK:
-            refused = self.ledger.refuse(parent, received.sender)
+            refused = self.ledger.refuse(parent, owing)
             if refused is not None:
                 refused[0].owner.fail(Failure.of(Message(received, index)).error())
             return refused is not None
-        match = self.ledger.match(parent, received.sender)
+        match = self.ledger.match(parent, owing)
         if match is None:
             if parent in self._recent:
                 self._recent[parent].surplus(Message(received, index))

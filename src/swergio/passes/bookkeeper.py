@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from swergio.dispatch import Work
 from swergio.errors import SwergioError
-from swergio.messages import Instance, Kind, Message, MessageType
+from swergio.messages import Kind, Message, MessageType
 from swergio.outbox import Channel
 from swergio.passes.begun import BegunPasses
 from swergio.passes.failures import Failure, Origin, Refusal
@@ -26,6 +26,7 @@ from swergio.passes.records import Record
 from swergio.passes.rosters import Rosters
 from swergio.passes.waits import Waits
 from swergio.received import Received, message_id
+from swergio.transport import Member
 
 if TYPE_CHECKING:
     from swergio.core import Core
@@ -121,11 +122,11 @@ class Bookkeeper:
         self.begun.close(error)
         self.nodes.close_all()
 
-    def presence(self, room: str, instance: Instance, joined: bool) -> None:
+    def presence(self, room: str, member: Member, joined: bool) -> None:
         """
         Somebody joined or left a room that is watched.
         """
-        self.rosters.presence(room, instance, joined)
+        self.rosters.presence(room, member, joined)
 
     def route(self, received: Received) -> Sequence[Work]:
         """
@@ -134,12 +135,12 @@ class Bookkeeper:
         works: list[Work] = []
         unmatched: list[int] = []
         for index in range(received.count):
-            if self.begun.feedback(received, index):
+            if self.begun.feedback(received, index, self.rosters.owing(received.room, received.sender)):
                 continue
             if received.kind is Kind.FAILED_FEEDBACK:
                 self._refuse(received, index)
                 continue
-            match = self.nodes.match(received.parent(index) or "", received.sender)
+            match = self.nodes.match(received.parent(index) or "", self.rosters.owing(received.room, received.sender))
             if match is None:
                 unmatched.append(index)
             else:
@@ -150,7 +151,7 @@ class Bookkeeper:
 
     def _refuse(self, received: Received, index: int) -> None:
         parent = received.parent(index) or ""
-        refused = self.nodes.refuse(parent, received.sender)
+        refused = self.nodes.refuse(parent, self.rosters.owing(received.room, received.sender))
         failure = Failure.of(Message(received, index))
         if refused is None:
             self.core.stats.unmatched_feedback += 1
@@ -170,7 +171,7 @@ class Bookkeeper:
         lanes = {lane: tuple(h for h in handlers if h.is_async is lane) for lane in (False, True)}
         return [Work(chosen, received, indices, lane) for lane, chosen in lanes.items() if chosen]
 
-    def _left(self, room: str, instance: Instance) -> None:
+    def _left(self, room: str, instance: str) -> None:
         for pass_ in self.begun.ledger.left(room, instance):
             pass_.owner.fail(self._absent(pass_.room, pass_.missing).error())
         for sent in self.nodes.left(room, instance):
@@ -206,7 +207,7 @@ class Bookkeeper:
         Make up for those who left between the look at the roster and the opening of the record.
         """
         for instance in self.rosters.gone(room, expected):
-            self.core.loop.call_soon_threadsafe(self._left, room, Instance(instance))
+            self.core.loop.call_soon_threadsafe(self._left, room, instance)
 
     # -- time -----------------------------------------------------------------------------------------------------
 

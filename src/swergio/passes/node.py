@@ -8,7 +8,7 @@ from functools import partial, update_wrapper
 from typing import Any, NamedTuple, TypeVar
 
 from swergio.dispatch import Handler
-from swergio.messages import Instance, Message, MessageType
+from swergio.messages import Message, MessageType
 from swergio.outbox import Channel
 from swergio.passes.bookkeeper import Bookkeeper, Sent
 from swergio.passes.context import Context
@@ -180,7 +180,7 @@ class Node:
         sent = SentOn(self, ctx, origins)
         return Record(sent, self.sink, self.terms, outstanding, size_of(ctx.saved), now, now + self.timeout)
 
-    async def _members(self, waits: Waits) -> frozenset[Instance] | None:
+    async def _members(self, waits: Waits) -> frozenset[str] | None:
         """
         Return who will get what is sent now; None if that cannot be known.
 
@@ -195,7 +195,7 @@ class Node:
             raise Refusal(Failure(self.sink, f"{self.name!r} wants feedback of all members, and {reason}"))
         return members
 
-    async def _settled(self, waits: Waits) -> frozenset[Instance] | None:
+    async def _settled(self, waits: Waits) -> frozenset[str] | None:
         """
         Wait while it is being found out who is in the sink: about a millisecond, after somebody joined.
         """

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Literal
 
 from swergio.errors import ConfigurationError, PassError, PassFailed, PassTimeout
+from swergio.membership import joint
 from swergio.messages import MessageType, Phase, check_name, check_open_room
 from swergio.outbox import Channel
 from swergio.passes.begun import Pass
@@ -21,7 +22,7 @@ from swergio.passes.gradients import scale
 from swergio.passes.openpass import Combine, OpenPass
 from swergio.passes.records import Record, Terms
 from swergio.passes.waits import Deadline, Waits
-from swergio.transport import Mode
+from swergio.transport import Manner, Mode
 
 
 class ProcessFlow:
@@ -151,23 +152,29 @@ class ProcessFlow:
         if error is not None:
             self.ambiguity = None
             raise error
-        mode, _ = core.modes.get(self.sink, (None, False))
-        if mode is not Mode.RELIABLE or not self._keeper.rosters.watches(self.source):
+        manner = core.rooms.get(self.sink)
+        if manner is None or manner.mode is not Mode.RELIABLE or not self._keeper.rosters.watches(self.source):
             try:
                 await self._waits.run(partial(self._join, deadline))
             except TimeoutError:
                 raise PassTimeout(self.sink, "membership", deadline.seconds) from None
 
     def _declare(self) -> None:
-        _, echo = self._core.modes.get(self.sink, (None, False))
-        self._core.modes[self.sink] = (Mode.RELIABLE, echo)
+        self._core.rooms[self.sink] = self._manner
         self._keeper.tap(self.sink)
         self._keeper.watch(self.source)
 
+    @property
+    def _manner(self) -> Manner:
+        """
+        How the component is a member of the sink, at least reliably.
+        """
+        known = self._core.rooms.get(self.sink)
+        return Manner() if known is None else joint(self.sink, known, Manner())
+
     async def _join(self, deadline: Deadline) -> None:
-        _, echo = self._core.modes.get(self.sink, (None, False))
         async with asyncio.timeout(deadline.left):
-            await self._core.transport.join(self.sink, Mode.RELIABLE, echo)
+            await self._core.transport.join(self.sink, self._manner)
             self._declare()
             await self._keeper.rosters.watch(self.source)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
 from swergio.errors import ConfigurationError
+from swergio.membership import manner_of
 from swergio.messages import MessageType, check_name, check_open_room
 from swergio.passes.bookkeeper import Bookkeeper
 from swergio.passes.faces import AsyncProcess, Process
@@ -16,7 +17,7 @@ from swergio.passes.process import ProcessFlow, check_gradients
 from swergio.passes.records import Terms
 from swergio.passes.waits import OnLoop, OnThread
 from swergio.registration import Registration
-from swergio.transport import Mode
+from swergio.transport import Manner
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -43,6 +44,7 @@ class NodeRegistration(Registration):
         partial: bool = False,
         max_stale: int | None = None,
         timeout: float | None = None,
+        group: str | None = None,
     ) -> Callable[[Callable[..., Any]], Node]:
         """
         Register a function from one room to another, as a node that gradients can flow back through.
@@ -77,6 +79,8 @@ class NodeRegistration(Registration):
             max_stale: Drop feedback on what was made before more than so many updates of the weights, and fail its
                 pass; see `Node.updated`.
             timeout: Seconds until feedback must be here; by default the setting ``pass_timeout``.
+            group: Share the messages of the source with the others of this group, each of which goes to one of them.
+                Not with several sources, whose messages would not meet in one member.
 
         Raises:
             InvalidName, ConfigurationError: an argument is wrong.
@@ -86,6 +90,9 @@ class NodeRegistration(Registration):
         check_gradients(gradients)
         if partial and gradients is None:
             raise ConfigurationError("partial=True without a sum", remedy="Say gradients=n or gradients='members' too")
+        if group is not None and len(sources) > 1:
+            raise ConfigurationError(f"a node of the group {group!r} with {len(sources)} sources", "one source")
+        manner = manner_of(group=group)
         terms = Terms(None if gradients == "members" else gradients or 0, partial=partial)
         seconds = self._core.settings.pass_timeout if timeout is None else timeout
 
@@ -94,7 +101,7 @@ class NodeRegistration(Registration):
             self._keeper.shortest_timeout = min(self._keeper.shortest_timeout, seconds)
             self._keeper.watch(sink)
             for place, room in enumerate(sources):
-                self._add_handler(room, MessageType.FORWARD, node.handler(place), Mode.RELIABLE, echo=False)
+                self._add_handler(room, MessageType.FORWARD, node.handler(place), manner)
             return node
 
         return register
@@ -119,7 +126,7 @@ class NodeRegistration(Registration):
         def register(function: F) -> F:
             kpi = name or name_of(function)
             handler = Loss(self._keeper, function, kpi).handler()
-            self._add_handler(source, MessageType.FORWARD, handler, Mode.RELIABLE, echo=False)
+            self._add_handler(source, MessageType.FORWARD, handler, Manner())
             return function
 
         return register

@@ -1,7 +1,10 @@
 """Who is in the rooms that passes go through, kept up to date by watching them.
 
-A transport tells of joins without saying how somebody joined, so that each join is followed by a question for the
-members. Until it is answered the roster is *unsettled*: who owes feedback on a message that is sent now is unknown.
+Until it was answered who is there (at first, and after the connection was broken) a roster is *unsettled*: who owes
+feedback on a message that is sent now is unknown.
+
+A group owes as one: any of its members may be given the message, and if one leaves another one is. It stands in the
+roster as ``*`` and its name, which no instance is called.
 """
 
 from __future__ import annotations
@@ -13,9 +16,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from swergio.errors import SwergioError
-from swergio.messages import Instance
 from swergio.passes.waits import Signal
-from swergio.transport import Mode
+from swergio.transport import Member, Mode
 
 if TYPE_CHECKING:
     from swergio.core import Core
@@ -25,17 +27,41 @@ log = logging.getLogger("swergio.passes")
 
 class Roster:
     """
-    The members of one room who can take part in a pass: the reliable ones, without this component.
+    Those in one room who can take part in a pass: reliable members without this component, and groups.
     """
 
-    __slots__ = ("before", "changes", "members", "settled", "waiting")
+    __slots__ = ("before", "changes", "groups", "members", "settled", "waiting")
 
     def __init__(self) -> None:
-        self.members: frozenset[Instance] = frozenset()
-        self.before: frozenset[Instance] = frozenset()  # who was there when the connection broke
+        self.members: frozenset[str] = frozenset()
+        self.groups: dict[str, str] = {}  # by instance, as it stands in ``members``
+        self.before: frozenset[str] = frozenset()  # who was there when the connection broke
         self.settled = False
         self.changes = 0
         self.waiting: list[Signal] = []
+
+    def enter(self, member: Member) -> None:
+        """
+        Note a member.
+        """
+        self.leave(member.instance)
+        if member.group is not None:
+            self.groups[member.instance] = group = f"*{member.group}"
+            self.members |= {group}
+        elif member.mode is Mode.RELIABLE:
+            self.members |= {member.instance}
+
+    def leave(self, instance: str) -> str | None:
+        """
+        Note that somebody left; return whose feedback will not come now. That of a group still may.
+        """
+        group = self.groups.pop(instance, None)
+        if group is None and instance in self.members:
+            self.members -= {instance}
+            return instance
+        if group is not None and group not in self.groups.values():
+            self.members -= {group}
+        return None
 
 
 class Rosters:
@@ -44,10 +70,10 @@ class Rosters:
 
     Args:
         core: The component.
-        left: Called with a room and an instance that left it.
+        left: Called with a room and who left it.
     """
 
-    def __init__(self, core: Core, left: Callable[[str, Instance], None]) -> None:
+    def __init__(self, core: Core, left: Callable[[str, str], None]) -> None:
         self._core = core
         self._left = left
         self._rooms: dict[str, Roster] = {}
@@ -67,13 +93,20 @@ class Rosters:
         roster = self._rooms.get(room)
         return frozenset() if roster is None else instances - roster.members
 
+    def owing(self, room: str, sender: str) -> str:
+        """
+        Return who owed what ``sender`` sends: itself, or the group that it is in.
+        """
+        roster = self._rooms.get(room)
+        return sender if roster is None else roster.groups.get(sender, sender)
+
     def unsettled(self, room: str) -> bool:
         """
         Whether it is being found out who is in a room.
         """
         return room in self._tasks
 
-    def members(self, room: str, changed: Signal | None = None) -> frozenset[Instance] | None:
+    def members(self, room: str, changed: Signal | None = None) -> frozenset[str] | None:
         """
         Return who could answer in a room now; None if that is not known.
 
@@ -116,21 +149,22 @@ class Rosters:
             self._rooms[room] = Roster()
             self._ask(room, "watch")
 
-    def presence(self, room: str, instance: Instance, joined: bool) -> None:
+    def presence(self, room: str, member: Member, joined: bool) -> None:
         """
         Somebody came or went.
         """
         roster = self._rooms.get(room)
-        if roster is None:
+        if roster is None or member.instance == self._core.instance:
             return
         roster.changes += 1
         if joined:
-            self._ask(room, "members")
-            roster.settled = False
-        elif instance in roster.members:
-            roster.members -= {instance}
+            roster.enter(member)
             self._changed(roster)
-            self._left(room, instance)
+            return
+        gone = roster.leave(member.instance)
+        self._changed(roster)
+        if gone is not None:
+            self._left(room, gone)
 
     def connected(self, resumed: bool) -> None:
         """
@@ -163,7 +197,11 @@ class Rosters:
     async def _settle(self, room: str, verb: str) -> None:
         roster = self._rooms[room]
         try:
-            roster.members = await self._found(roster, room, verb)
+            members = await self._found(roster, room, verb)
+            roster.members, roster.groups = frozenset(), {}
+            for member in members:
+                if member.instance != self._core.instance:
+                    roster.enter(member)
             roster.settled = True
         except SwergioError as exc:
             log.warning("%s cannot know who is in %r: %s", self._core.instance, room, exc)
@@ -172,15 +210,16 @@ class Rosters:
             self._changed(roster)
         gone, roster.before = roster.before - roster.members, frozenset()
         for instance in gone:
-            self._left(room, instance)
+            if not instance.startswith("*"):
+                self._left(room, instance)
 
-    async def _found(self, roster: Roster, room: str, verb: str) -> frozenset[Instance]:
+    async def _found(self, roster: Roster, room: str, verb: str) -> list[Member]:
         asked = -1
-        while roster.changes != asked:
+        members: list[Member] = []
+        while roster.changes != asked:  # what was told while the answer was on its way may be newer
             asked = roster.changes
             members = await self._core.transport.ask(verb, room)
-        me = self._core.instance
-        return frozenset(m.instance for m in members if m.mode is Mode.RELIABLE and m.instance != me)
+        return members
 
     def _changed(self, roster: Roster) -> None:
         with self._lock:

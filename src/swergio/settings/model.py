@@ -77,6 +77,8 @@ class HubSettings(BaseModel):
         room_limit: Bytes that one room keeps for members that are behind.
         session_grace: Seconds that an instance whose connection broke is waited for before it has left.
         max_sessions: Components that may be connected at once.
+        group_grace: Seconds that a group whose last member has gone is kept, with what it had not finished.
+        history_limit: Bytes that one room keeps of what its members have handled, for those who join later.
         memory_limit: Bytes of all rooms together; at the limit senders are slowed.
         insecure: Listening beyond loopback without a token and TLS is meant.
         origins: The origins of web pages that may connect; no page may unless it is named.
@@ -88,6 +90,8 @@ class HubSettings(BaseModel):
     listen: Texts = ()
     room_limit: Size = 64 * MIB
     session_grace: Pause = 20.0
+    group_grace: Pause = 60.0
+    history_limit: Annotated[int, BeforeValidator(_bytes), Field(ge=0, description="a number of bytes, or 0")] = 1 * MIB
     max_sessions: Count = 4096
     memory_limit: Size = 512 * MIB
     insecure: Switch = False

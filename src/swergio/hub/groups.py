@@ -1,0 +1,257 @@
+"""Groups: members of a room who share its messages, each of which is given to one of them.
+
+Theory of operation. A group has one cursor in the log of the room, and each member a *seat*: a log of its own, which it
+reads as any other. The group moves messages from the room to the seats, to the one that has least to do, as long as a
+seat has no more than two shares that its member has not finished. The fewer messages wait, the smaller a share is; the
+last ones go out one by one, so that nobody waits for work while another one has a pile of it. What a seat holds and was
+not finished when its member leaves or is given up comes back to the head of the queue, and says so to whoever is next.
+
+A group whose last member has gone waits for another one, with its place in the room, for a while (`Rooms.sweep`).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from swergio.codec.batch import MESSAGE_COST, Batch
+from swergio.codec.frames import Op, encode, join, parse
+from swergio.errors import ProtocolError
+from swergio.hub.cursors import Cursor, Entry
+from swergio.hub.log import Log
+from swergio.hub.positions import Source
+from swergio.hub.sessions import Session
+from swergio.transport import Mode
+
+MAX_SHARE = 64  # messages
+MAX_SHARES = 2  # one to work on, one to go on with at once
+MAX_COLUMNS = 1024 * 1024  # what is decoded to split a batch; ours are a quarter of that
+UNBOUNDED = 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """
+    Messages of one batch that go to one member together; ``attempt`` counts those who had them before.
+    """
+
+    source: Source
+    room: str
+    first: int
+    count: int
+    payload: memoryview
+    aligned: bool
+    attempt: int = 0
+
+    @classmethod
+    def of(cls, entry: Entry, room: str) -> Share:
+        """
+        Return all messages of an entry of the room's log.
+        """
+        single = entry.frame if len(entry.frame) > 1 else tuple(next(parse(bytes(entry.frame[0])))[2:])
+        payload = memoryview(single[-1])
+        return cls(entry.source, room, entry.last - entry.count + 1, entry.count, payload, entry.aligned)
+
+    @property
+    def cost(self) -> int:
+        """
+        What it counts for in a log.
+        """
+        return len(self.payload) + MESSAGE_COST * self.count
+
+    def split(self, count: int) -> tuple[Share, Share | None]:
+        """
+        Return the first ``count`` messages, and the others if there are any.
+
+        What cannot be taken apart stays whole: it is its receiver who will say what is wrong with it.
+        """
+        if count >= self.count or struct.unpack_from("<I", self.payload)[0] > MAX_COLUMNS:
+            return self, None
+        try:
+            batch = Batch(self.payload, self.count)
+            parts = [self._part(batch, 0, count), self._part(batch, count, self.count)]
+        except (ProtocolError, ValueError, struct.error):
+            return self, None
+        return parts[0], parts[1]
+
+    def _part(self, batch: Batch, start: int, stop: int) -> Share:
+        payload = memoryview(join(batch.take(start, stop)))
+        aligned = bool(batch.aligned)
+        return replace(self, first=self.first + start, count=stop - start, payload=payload, aligned=aligned)
+
+
+class Seat:
+    """
+    What one member of a group was given.
+
+    Args:
+        session: The member.
+        log: Holds what it was given.
+        echo: It takes its own messages too.
+        group: The group's name.
+    """
+
+    def __init__(self, session: Session, log: Log, echo: bool, group: str) -> None:
+        self.session = session
+        self.log = log
+        self.cursor = log.add(session.instance, Mode.RELIABLE, echo=True, group=group)
+        self.echo = echo
+        self._given: deque[tuple[int, Share]] = deque()
+
+    @property
+    def shares(self) -> int:
+        """
+        How many shares are not finished.
+        """
+        return self.log.end_index - self.cursor.consumed
+
+    @property
+    def free(self) -> bool:
+        """
+        Whether the member can be given more: it is there, and has not much to do.
+        """
+        return self.session.link is not None and self.shares < MAX_SHARES
+
+    def takes_from(self, sender: str) -> bool:
+        """
+        Whether messages of ``sender`` are for this member.
+        """
+        return self.echo or sender != self.session.instance
+
+    def give(self, share: Share, now: float) -> None:
+        """
+        Give the member a share.
+        """
+        log = self.log
+        header = (
+            log.number, log.next, share.count, *share.source, share.first - 1, share.first, share.room, None,
+            share.attempt,
+        )  # fmt: skip
+        frame = tuple(encode(Op.DELIVER, *header, payload=[share.payload], aligned=share.aligned))
+        last = share.first + share.count - 1
+        log.append(
+            Entry(
+                offset=log.next,
+                count=share.count,
+                cost=share.cost,
+                frame=frame,
+                source=share.source,
+                after=share.first - 1,
+                last=last,
+                aligned=share.aligned,
+                observers_only=False,
+                start=log.cost,
+                at=now,
+            )
+        )
+        self._forget_finished()
+        self._given.append((log.next, share))
+        self.session.push(self.cursor)
+
+    def unfinished(self) -> Iterator[Share]:
+        """
+        Return what the member has not finished, as it is to be given to another.
+        """
+        self._forget_finished()
+        for _, share in self._given:
+            yield replace(share, attempt=share.attempt + 1)
+
+    def _forget_finished(self) -> None:
+        done = self.log.offset_at(self.cursor.consumed)
+        while self._given and self._given[0][0] <= done:
+            self._given.popleft()
+
+
+class Group:
+    """
+    The members who share the messages of a room.
+
+    Args:
+        name: What it is called in its room.
+        cursor: Its place in the log of the room.
+    """
+
+    def __init__(self, name: str, cursor: Cursor) -> None:
+        self.name = name
+        self.cursor = cursor
+        self.seats: dict[str, Seat] = {}
+        self.empty_since = 0.0
+        self._returned: deque[Share] = deque()
+        self._head: Share | None = None  # what is left of the entry at the cursor
+
+    def sit_down(self, seat: Seat) -> None:
+        """
+        Add a member.
+        """
+        seat.log.shared_by = self
+        self.seats[seat.session.instance] = seat
+
+    def stand_up(self, instance: str, now: float) -> None:
+        """
+        Remove a member; what it had not finished is the next to be given out.
+        """
+        seat = self.seats.pop(instance)
+        self._returned.extendleft(reversed([*seat.unfinished()]))
+        seat.log.remove(instance)
+        if not self.seats:
+            self.empty_since = now
+
+    def hand_out(self, now: float) -> bool:
+        """
+        Give out what can be given; whether the log of the room may have room for more.
+        """
+        begun_at = self.cursor.consumed
+        while (share := self._next()) is not None:
+            takers = [seat for seat in self.seats.values() if seat.takes_from(share.source.sender)]
+            if self.seats and not takers:
+                self._took(share, None)  # only its sender is there, which gets no echo
+                continue
+            free = [seat for seat in takers if seat.free]
+            if not free:
+                break
+            part, rest = share.split(self._size(len(takers)))
+            self._give(min(free, key=lambda seat: seat.shares), part, now)
+            self._took(share, rest)
+        return self.cursor.consumed > begun_at
+
+    def _give(self, seat: Seat, share: Share, now: float) -> None:
+        seat.give(share, now)
+        instance = seat.session.instance
+        self.seats[instance] = self.seats.pop(instance)  # of those with equally little to do, all have their turn
+
+    def drain(self) -> Iterator[Share]:
+        """
+        Give up everything that was not finished: nobody came for it.
+        """
+        while (share := self._next()) is not None:
+            self._took(share, None)
+            yield share
+
+    def _size(self, takers: int) -> int:
+        waiting = sum(share.count for share in self._returned) + (self._head.count if self._head else 0)
+        waiting += self.cursor.log.next - self.cursor.log.offset_at(self.cursor.pushed + 1)
+        return max(1, min(MAX_SHARE, waiting // (MAX_SHARES * takers)))
+
+    def _next(self) -> Share | None:
+        if self._returned:
+            return self._returned[0]
+        if self._head is None:
+            entry = self.cursor.log.next_for(self.cursor, UNBOUNDED)
+            if entry is not None:
+                self._head = Share.of(entry, self.cursor.log.name)
+        return self._head
+
+    def _took(self, share: Share, rest: Share | None) -> None:
+        if self._returned and self._returned[0] is share:
+            self._returned.popleft()
+            if rest is not None:
+                self._returned.appendleft(rest)
+            return
+        self._head = rest
+        if rest is None:
+            log = self.cursor.log
+            entry = log.entry(self.cursor.pushed)
+            self.cursor.push(entry)
+            log.consume(self.cursor, entry.end)
