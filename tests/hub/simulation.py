@@ -63,6 +63,7 @@ class Component:
         self.wire = Wire()
         self.wire.open = False
         self.received: list[Got] = []
+        self.finished: list[tuple[int, int]] = []  # channel and number of what was handled
         self.attempts: list[int] = []
         self.past: list[bool] = []
         self.unread: deque[Inbound] = deque()
@@ -125,7 +126,9 @@ class Component:
         """
         while self.unread and batches:
             batches -= 1
-            self.client.reader.consumed(self.unread.popleft().receipt)
+            inbound = self.unread.popleft()
+            self.finished.extend((inbound.channel, inbound.first + index) for index in range(inbound.count))
+            self.client.reader.consumed(inbound.receipt)
         self.write()
 
     def ask(self, verb: str, *arguments: Any, take: Callable[[Any], None] = lambda value: None) -> int:
