@@ -308,6 +308,33 @@ def test_members_say_which_group_they_are_in() -> None:
     assert one.data("jobs") == [1]
 
 
+@pytest.mark.parametrize("more", [0, 5])
+def test_what_a_hub_took_along_before_any_of_a_group_was_given_it_is_told_to_one_of_them(more: int) -> None:
+    world = World()
+    one, two = workers(world, "one", "two")
+    (ann,) = world.add("ann")
+    for number in range(4):
+        ann.send("jobs", number)
+        world.run(consume=False)
+    for number in range(4, 4 + more):  # both have two shares, so these stay in the room
+        ann.send("jobs", number)
+        world.run(consume=False)
+    world.die()
+    world.run()
+    world.pass_time(GRACE + 1)
+    world.run()
+    lost = sum((component.memberships["jobs"].lost for component in (one, two)), Counter())
+    assert lost == Counter({str(ann.instance): more} if more else {})
+    ann.send("jobs", "new")
+    world.run()
+    world.die()
+    world.run()
+    world.pass_time(GRACE + 1)
+    world.run()
+    assert sum((component.memberships["jobs"].lost for component in (one, two)), Counter()) == lost
+    assert "new" in handled(one, two)
+
+
 def test_a_new_hub_has_the_groups_of_the_old_one() -> None:
     world = World()
     one, two = workers(world, "one", "two")

@@ -137,7 +137,7 @@ def test_a_refusal_is_final_unless_it_may_pass(code: str, error: type[Exception]
 def test_a_component_is_in_the_rooms_that_it_names_as_it_names_them() -> None:
     world = World()
     for said in ([("room", "lossy", False, 0)], [("room", "reliable", True, 0), ("other", "observer", False, 0)], []):
-        memberships = [Membership(room, Mode(mode), echo, None, offset) for room, mode, echo, offset in said]
+        memberships = [Membership(room, Mode(mode), echo, None, offset, []) for room, mode, echo, offset in said]
         session, _ = greet(world, *hello(), payload=Hello([], memberships, [0, 0, 0], []).pack())
         assert {(room, str(c.mode), c.echo, 0) for room, c in session.rooms.items()} == set(said)
         assert all(len(world.router.rooms.members(room)) == (room in session.rooms) for room in ("room", "other"))

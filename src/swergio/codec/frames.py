@@ -57,6 +57,7 @@ class Op(IntEnum):
     UNDELIVERED = 23  # channel, first, count, reason
     ANSWER = 24  # question, error; payload: the answer
     PRESENCE = 25  # room, instance, joined, mode, group
+    LOST = 26  # log; payload: positions of what none of a group was given, up to the number and from the start
 
 
 class Frame(NamedTuple):

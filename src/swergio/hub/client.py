@@ -64,6 +64,7 @@ class HubClient:
             Op.DELIVER: self.reader.deliver,
             Op.COVER: self.reader.cover,
             Op.MARK: self.reader.mark,
+            Op.LOST: self.reader.lose,
             Op.ACKNOWLEDGE: self._acknowledged,
             Op.STALL: self._stalled,
             Op.UNDELIVERED: self._undelivered,

@@ -32,9 +32,21 @@ class ChannelState(NamedTuple):
     acknowledged: int
 
 
+class Heard(NamedTuple):
+    """
+    The number of the last message of a source that a member of a group was given.
+    """
+
+    sender: str
+    channel: int
+    number: int
+
+
 class Membership(NamedTuple):
     """
     A room that a component is in, and the offset of the first message that it has not received.
+
+    ``heard`` is what it was given as one of a group: a new hub knows from it what the group had before.
     """
 
     room: str
@@ -42,6 +54,7 @@ class Membership(NamedTuple):
     echo: bool
     group: str | None
     next: int
+    heard: list[Heard]
 
     @property
     def manner(self) -> Manner:
@@ -93,7 +106,7 @@ class Hello:
         try:
             return cls(
                 [_channel(row) for row in rows(channels, "channels", int, TEXT_OR_NONE, TEXT_OR_NONE, int, int)],
-                [_membership(row) for row in rows(rooms, "rooms", str, str, bool, TEXT_OR_NONE, int)],
+                [_membership(row) for row in rows(rooms, "rooms", str, str, bool, TEXT_OR_NONE, int, list)],
                 lanes,
                 [check_name(room, "room") for room in watched],
             )
@@ -160,9 +173,10 @@ def _channel(row: list[Any]) -> ChannelState:
 
 
 def _membership(row: list[Any]) -> Membership:
-    room, mode, echo, group, offset = row
+    room, mode, echo, group, offset, heard = row
+    known = [Heard(*row) for row in rows(heard, "heard", str, int, int)]
     manner = checked_manner(mode, echo, group)
-    return Membership(check_name(room, "room"), *manner, offset)
+    return Membership(check_name(room, "room"), *manner, offset, known)
 
 
 def checked_manner(mode: str, echo: bool, group: str | None) -> Manner:

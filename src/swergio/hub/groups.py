@@ -16,12 +16,14 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import msgpack
+
 from swergio.codec.batch import MESSAGE_COST, Batch
 from swergio.codec.frames import Op, encode, join, parse
 from swergio.errors import ProtocolError
 from swergio.hub.cursors import Cursor, Entry
 from swergio.hub.log import Log
-from swergio.hub.positions import Source
+from swergio.hub.positions import Position, Positions, Source
 from swergio.hub.sessions import Session
 from swergio.transport import Mode
 
@@ -150,6 +152,12 @@ class Seat:
         self._given.append((log.next, share))
         self.session.push(self.cursor)
 
+    def tell(self, lost: list[Position]) -> None:
+        """
+        Tell the member of messages that the group has lost.
+        """
+        self.session.tell(Op.LOST, self.log.number, payload=msgpack.packb(lost))
+
     def unfinished(self) -> Iterator[Share]:
         """
         Return what the member has not finished, as it is to be given to another.
@@ -178,6 +186,7 @@ class Group:
         self.cursor = cursor
         self.seats: dict[str, Seat] = {}
         self.empty_since = 0.0
+        self.heard: dict[Source, int] = {}  # the last message of each source that an earlier hub had given out
         self._returned: deque[Share] = deque()
         self._head: Share | None = None  # what is left of the entry at the cursor
 
@@ -220,6 +229,18 @@ class Group:
         seat.give(share, now)
         instance = seat.session.instance
         self.seats[instance] = self.seats.pop(instance)  # of those with equally little to do, all have their turn
+
+    def compare(self, positions: Positions) -> None:
+        """
+        Tell one of the members what an earlier hub took along before any of them was given it.
+
+        To be called when all of them are back: what one of them knows, none of them lacks. What had been given to one
+        that died together with the hub is not in it.
+        """
+        lost = positions.restored_since(self.heard)
+        self.heard.clear()
+        if lost and self.seats:
+            next(iter(self.seats.values())).tell(lost)
 
     def drain(self) -> Iterator[Share]:
         """

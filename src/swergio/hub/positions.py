@@ -6,7 +6,7 @@ came before concerns them not) and those whose place in the log is gone (what ca
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -81,6 +81,16 @@ class Positions:
         Return the position of a source whose last message is ``number``.
         """
         return Position(*source, number, *self._origins.get(source, (0, None)))
+
+    def restored_since(self, numbers: Mapping[Source, int]) -> list[Position]:
+        """
+        Return the sources of an earlier hub that had sent more there than ``numbers``, which is where they start.
+        """
+        return [
+            Position(*source, start, numbers[source], origin)
+            for source, (start, origin) in self._origins.items()
+            if start > numbers.get(source, start)
+        ]
 
     def senders(self) -> set[str]:
         """

@@ -12,7 +12,7 @@ from typing import Any
 from swergio.codec.batch import MESSAGE_COST, Batch
 from swergio.codec.frames import Buffer, Frame, Op, encode, fields, join, rows, unpack
 from swergio.errors import ProtocolError
-from swergio.hub.greeting import TEXT_OR_NONE, Membership, Place, Welcome, unpack_positions
+from swergio.hub.greeting import TEXT_OR_NONE, Heard, Membership, Place, Welcome, unpack_positions
 from swergio.hub.positions import Position, Source
 from swergio.hub.sources import Sources, Subscription
 from swergio.messages import Instance
@@ -49,7 +49,10 @@ class Reader:
         Return where the component stands, to be said in HELLO.
         """
         self._logs.clear()
-        rooms = [Membership(room, *sub.manner, sub.next) for room, sub in self._rooms.items()]
+        rooms = [
+            Membership(room, *sub.manner, sub.next, [Heard(*source, last) for source, last in sub.heard.items()])
+            for room, sub in self._rooms.items()
+        ]
         return rooms, [sub.next for sub in self._lanes]
 
     def welcome(self, welcome: Welcome, epoch: str | None, *, resumed: bool) -> None:
@@ -172,8 +175,10 @@ class Reader:
         past = offset < sub.until
         if past:
             self._sources.repeat(sub, Source(sender, channel), first + count - 1)
-        # What an observer sees of direct messages is not complete, nor is what the member of a group gets.
-        elif sub.group is None and (sub.room is None or to is None):
+        # What the member of a group gets is not complete, nor is what an observer sees of direct messages.
+        elif sub.group is not None:
+            sub.hear(Source(sender, channel), first + count - 1)
+        elif sub.room is None or to is None:
             source = Source(sender, channel)
             missing = self._sources.deliver(sub, source, to, after, first, first + count - 1)
             if missing is None:
@@ -229,6 +234,18 @@ class Reader:
             source = Source(sender, channel)
             self._lose(sub, sub.room or "", source, self._sources.mark(sub, source, number, origin))
             self._settle(sub)
+
+    def lose(self, frame: Frame) -> None:
+        """
+        Take a LOST frame: what none of the group was given, as the hub has it from all of them.
+        """
+        (log,) = fields(frame, int)
+        sub = self._logs.get(log)
+        if sub is not None:
+            for sender, channel, number, start, _ in unpack_positions(unpack(frame.payload)):
+                source = Source(sender, channel)
+                sub.hear(source, number)
+                self._lose(sub, sub.room or "", source, max(0, number - start))
 
     def _compare(self, sub: Subscription, positions: list[Position]) -> None:
         for source, missing in self._sources.compare(sub, positions):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from swergio.hub.cursors import Cursor
@@ -9,7 +10,7 @@ from swergio.hub.directory import Directory
 from swergio.hub.groups import Group, Seat
 from swergio.hub.log import Log
 from swergio.hub.placing import Placing, Somebody
-from swergio.hub.positions import Position
+from swergio.hub.positions import Position, Source
 from swergio.hub.presence import Presence
 from swergio.hub.room import Kept, Room
 from swergio.hub.sessions import Session
@@ -150,6 +151,15 @@ class Rooms:
             cursor.log.change(cursor, manner.mode, manner.echo)
         return cursor, cursor.log.resume(cursor, offset)
 
+    def heard(self, name: str, group: str, numbers: Iterable[tuple[str, int, int]]) -> None:
+        """
+        Take what one of a group was given by an earlier hub.
+        """
+        known = self._directory.rooms[name].groups[group].heard
+        for sender, channel, number in numbers:
+            source = Source(sender, channel)
+            known[source] = max(number, known.get(source, 0))
+
     def _enter(self, session: Session, room: Room, cursor: Cursor) -> None:
         room.members[session.instance] = cursor
         session.rooms[room.name] = cursor
@@ -230,6 +240,8 @@ class Rooms:
         self._directory.young = False
         self._placing.departed.clear()
         for room in self._directory.rooms.values():
+            for group in room.groups.values():
+                group.compare(room.log.positions)
             room.log.keep_all = False
             room.log.trim()
         parking = self._placing.parking

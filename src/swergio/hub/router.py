@@ -256,6 +256,8 @@ class Router:
         places = {}
         for member in hello.rooms:
             cursor, whole = self.rooms.rejoin(session, member.room, member.manner, member.next if known else None)
+            if member.group is not None and not known:
+                self.rooms.heard(member.room, member.group, member.heard)
             positions = [] if whole else cursor.log.positions_at(cursor.pushed)
             places[member.room] = Place(cursor.log.number, cursor.covered, whole, positions)
         return places

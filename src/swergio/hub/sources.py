@@ -26,6 +26,7 @@ from swergio.transport import Manner, Mode
 
 MAX_SOURCES = 65_536
 MAX_EPOCHS = 16
+MAX_HEARD = 1024
 
 
 @dataclass(slots=True, eq=False)
@@ -39,6 +40,7 @@ class Subscription:
         consumed: Everything before it was handled; ``reported`` is what the hub knows of that.
         outstanding: Batches that came and were not handled.
         group: The group that shares it, whose other members get the other messages.
+        heard: With a group, the number of the last message of each source that the component was given.
         begin: The offset of the first message that is wanted; what comes before it in a batch is passed over.
         until: What has a lower offset was sent before the component joined.
         membership: Tells it from what the component was before it left and joined again.
@@ -54,6 +56,7 @@ class Subscription:
     reported: int
     outstanding: int = 0
     group: str | None = None
+    heard: dict[Source, int] = field(default_factory=dict)
     begin: int = 0
     until: int = 0
     membership: int = 0
@@ -72,6 +75,14 @@ class Subscription:
         How the component is a member.
         """
         return Manner(self.mode, self.echo, self.group)
+
+    def hear(self, source: Source, number: int) -> None:
+        """
+        Note what the component was given as one of a group.
+        """
+        self.heard[source] = max(number, self.heard.pop(source, 0))
+        if len(self.heard) > MAX_HEARD:
+            del self.heard[next(iter(self.heard))]
 
     def settle(self) -> None:
         """
