@@ -210,7 +210,7 @@ def test_a_hub_that_cannot_start_says_why(folder: Path, tmp_path: Path, monkeypa
     monkeypatch.setenv("PYTHONPATH", str(broken.parent))
 
     with pytest.raises(swergio.ConnectFailed, match=r"did not start: .*broken on purpose.* \(its log is "):
-        swergio.Component("early", connect_timeout=1).start()
+        swergio.Component("early", connect_timeout=5).start()  # it looks again until then
     assert read(folder) is None
 
 

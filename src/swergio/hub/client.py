@@ -120,8 +120,6 @@ class HubClient:
             packet += self._control.popleft()
         if not self.welcomed or self._leaving:
             return packet
-        if report:
-            packet += self.reader.report()
         size = sum(map(len, packet))
         while size < PACKET:
             batch = self._held or self._outbox.take()
@@ -133,6 +131,8 @@ class HubClient:
                 break
             packet += self._publish(batch)
             size += batch.cost
+        if report:  # behind what handlers sent: who is killed between the two is taken not to have finished
+            packet += self.reader.report()
         return packet
 
     def _publish(self, batch: Outbound) -> list[Buffer]:
