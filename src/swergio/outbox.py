@@ -324,7 +324,8 @@ class Outbox:
                 else:
                     channel.in_flight -= batch.cost
                 channel.acknowledged = batch.last
-            channel.stalled_by = None
+            if not channel.in_flight:  # else what is acknowledged came before what is held up, and says nothing of it
+                channel.stalled_by = None
             if channel.blocked and channel.in_flight < self._window:
                 channel.blocked = False
                 self._ready[channel] = None
