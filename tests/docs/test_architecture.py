@@ -15,7 +15,7 @@ import pytest
 
 import swergio
 from swergio.hub import HubThread
-from tests.live.inbox import eventually
+from swergio.testing import eventually
 
 PAGE = Path(__file__).parents[2] / "docs" / "architecture.md"
 STEP = re.compile(r"^\| \d+ \| `([\w/]+\.py)` `([\w.]+)` \|", re.MULTILINE)

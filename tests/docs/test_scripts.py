@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import swergio
+from swergio.testing import eventually
 from tests.docs.programs import ROOT, output_of, programs
-from tests.live.inbox import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no hub on demand on Windows")
 

@@ -1,125 +1,49 @@
-"""The live tests of passes run over every transport and both faces, as those of rooms and requests do."""
+"""The live tests of passes run over the transports that are quick to start, and over both faces."""
 
 from __future__ import annotations
 
-import functools
-import inspect
+import itertools
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
-from swergio.passes import Node
-from tests.live import conftest as live
-from tests.live.conftest import face, hub_settings, scheme, url
-
-__all__ = ["face", "hub_settings", "scheme", "url"]
-
-Function = Callable[..., Any]
-
-
-def as_async(function: Function) -> Function:
-    """
-    Return ``function`` as an ``async def`` function, so that it runs on the event loop.
-    """
-    if inspect.iscoroutinefunction(function):
-        return function
-
-    @functools.wraps(function)
-    async def wrapped(*arguments: Any) -> Any:
-        return function(*arguments)
-
-    return wrapped
-
-
-class AsyncNode:
-    """
-    A node whose backward function becomes an ``async def`` function too.
-    """
-
-    def __init__(self, node: Any) -> None:
-        self._node = node
-
-    def backward(self, function: Function) -> Function:
-        """
-        Register it.
-        """
-        self._node.backward(as_async(function))
-        return function
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._node, name)
-
-
-class AsyncProcess:
-    """
-    A process of the asyncio face with the calls of the plain one.
-    """
-
-    def __init__(self, process: Any, portal: Any) -> None:
-        self._process = process
-        self._portal = portal
-
-    def __call__(self, x: Any, **how: Any) -> Any:
-        """
-        Call it on its loop.
-        """
-        return self._portal.call(lambda: self._process(x, **how))
-
-    def vjp(self, x: Any, **how: Any) -> tuple[Any, Function]:
-        """
-        Call it on its loop; the pullback too.
-        """
-        product, pullback = self._portal.call(lambda: self._process.vjp(x, **how))
-        return product, lambda *arguments: self._portal.call(lambda: pullback(*arguments))
-
-
-class AsyncFace(live.AsyncFace):
-    """
-    The asyncio component; functions of nodes and losses become ``async def`` functions.
-    """
-
-    def forward(self, *rooms: Any, blocking: bool = False, **how: Any) -> Callable[[Function], Any]:
-        """
-        Register a node.
-        """
-        if blocking:
-            return self._inner.forward(*rooms, **how)
-        return lambda function: AsyncNode(self._inner.forward(*rooms, **how)(as_async(function)))
-
-    def loss(self, *room: Any, **how: Any) -> Callable[[Function], Any]:
-        """
-        Register a loss.
-        """
-        return lambda function: self._inner.loss(*room, **how)(as_async(function))
-
-    def process(self, *rooms: Any, **how: Any) -> AsyncProcess:
-        """
-        Return a process.
-        """
-        return AsyncProcess(self._inner.process(*rooms, **how), self._portal)
-
-    @property
-    def _keeper(self) -> Any:
-        return self._inner._keeper
-
-
-class PlainFace(live.PlainFace):
-    """
-    The plain component; ``blocking`` means nothing to it.
-    """
-
-    def forward(self, *rooms: Any, blocking: bool = False, **how: Any) -> Callable[[Function], Node]:
-        """
-        Register a node.
-        """
-        return super().forward(*rooms, **how)
-
+from swergio.hub import HubThread
+from swergio.settings import load
+from swergio.testing.faces import FACES, PlainFace, component
 
 Make = Callable[..., PlainFace]
 """
 Makes a component of the face under test; the asyncio one is used as if it were the plain one.
 """
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(params=FACES)
+def face(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=["ws", "memory"])
+def scheme(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def hub_settings() -> dict[str, Any]:
+    """
+    Settings of the hub that a test wants otherwise.
+    """
+    return {}
+
+
+@pytest.fixture
+def url(scheme: str, hub_settings: dict[str, Any]) -> Iterator[str]:
+    listen = {"ws": "ws://127.0.0.1:0", "memory": f"memory://test-{next(_numbers)}"}[scheme]
+    with HubThread([listen], load(listen, **hub_settings)) as hub:
+        yield hub.urls[0]
 
 
 @pytest.fixture
@@ -127,12 +51,11 @@ def make(url: str, face: str) -> Iterator[Make]:
     """
     A function that makes components of the face and deployment under test; they are closed at the end.
     """
-    made: list[Any] = []
+    with ExitStack() as made:
 
-    def component(name: str, **settings: Any) -> Any:
-        made.append((PlainFace if face == "plain" else AsyncFace)(name, url, **settings))
-        return made[-1]
+        def new(name: str, **settings: Any) -> PlainFace:
+            made_one = component(face, name, url, **settings)
+            made.callback(made_one.end)
+            return made_one
 
-    yield component
-    for component_ in reversed(made):
-        component_.end()
+        yield new

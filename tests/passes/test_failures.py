@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import swergio
-from tests.live.inbox import Inbox, eventually
+from swergio.testing import Inbox, eventually
 from tests.passes.conftest import Make
 
 X = np.array([1.0, -2.0, 3.0])

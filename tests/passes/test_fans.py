@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 import swergio
-from swergio.testing import gradcheck
-from tests.live.inbox import Inbox, eventually
+from swergio.testing import Inbox, eventually, gradcheck
 from tests.passes.conftest import Make
 
 X = np.array([1.0, -2.0, 3.0])

@@ -11,8 +11,7 @@ import numpy as np
 
 import swergio
 from swergio.hub import HubThread
-from swergio.testing import FaultProxy
-from tests.live.inbox import Inbox
+from swergio.testing import FaultProxy, Inbox
 
 X = np.array([1.0, -2.0, 3.0])
 PASSES = 200

@@ -9,7 +9,7 @@ import pytest
 
 import swergio
 from swergio import MessageType, Phase
-from tests.live.inbox import Inbox, eventually
+from swergio.testing import Inbox, eventually
 from tests.passes.conftest import Make
 
 X = np.array([1.0, -2.0, 3.0])

@@ -11,7 +11,7 @@ import pytest
 
 import swergio
 from swergio import Phase
-from tests.live.inbox import Inbox
+from swergio.testing import Inbox
 from tests.passes.conftest import Make
 
 X = np.arange(12.0).reshape(4, 3)

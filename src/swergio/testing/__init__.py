@@ -32,6 +32,7 @@ from swergio.testing.gradcheck import GradientMismatch, GradientReport, gradchec
 from swergio.testing.history import History
 from swergio.testing.lines import Counters, Faults
 from swergio.testing.seeds import choose_seed
+from swergio.testing.waiting import Inbox, eventually
 
 __all__ = [
     "BrokenHistory",
@@ -44,11 +45,13 @@ __all__ = [
     "GradientMismatch",
     "GradientReport",
     "History",
+    "Inbox",
     "Lost",
     "Misreported",
     "Reordered",
     "Report",
     "Unreported",
     "choose_seed",
+    "eventually",
     "gradcheck",
 ]
