@@ -14,8 +14,8 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 SOURCE_ROOTS = [ROOT, ROOT / "src", ROOT / "transports"]
 
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
-TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
-LINKED_TEST = re.compile(r"\[`(test_\w+)`\]\((tests/[\w/]+\.py)\)")
+TEST = re.compile(r"`((?:tests|src)/[\w/]+\.py)::(test_\w+)`")
+LINKED_TEST = re.compile(r"\[`(test_\w+)`\]\(((?:tests|src)/[\w/]+\.py)\)")
 FILE = re.compile(r"`([\w.]+/[\w/]*(?:\.py|/))`")
 SETTING = re.compile(r"^\| (`[^|]+`) \| ([^|]+) \|", re.MULTILINE)
 CODE = re.compile(r"`([\w/]+\.py)` `(\w+)(?:\.(\w+))?`")

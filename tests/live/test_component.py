@@ -1,15 +1,13 @@
-"""A component as a program: running, stopping, failing, forking, and what both faces have in common."""
+"""A component as a program: running, stopping, forking; and what both faces have in common."""
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import os
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,9 +15,7 @@ import pytest
 import swergio
 import swergio.asyncio
 from swergio.hub import HubThread
-from tests.live.inbox import Inbox
-
-Make = Callable[..., Any]
+from swergio.testing import Inbox
 
 
 @pytest.fixture
@@ -59,78 +55,6 @@ def test_run_ends_cleanly_on_a_signal(hub: str, number: signal.Signals) -> None:
         out, err = process.communicate(timeout=20)
         assert (out, err, process.returncode) == ("closed cleanly\n", "", 0)
         assert universe.members("chat") == []
-
-
-def test_run_can_be_stopped_by_a_handler(make: Make) -> None:
-    component, sender = make("component"), make("sender").start()
-    component.on("stop")(lambda message: component.stop())
-    thread = threading.Thread(target=component.run)
-    thread.start()
-    while thread.is_alive():
-        sender.send("stop", "now")
-        thread.join(0.05)
-    with pytest.raises(swergio.ComponentClosed):
-        component.send("room", 1)
-
-
-def test_a_handler_that_raises_ends_the_component_if_that_was_asked_for(make: Make) -> None:
-    component, sender = make("component", on_error="raise"), make("sender").start()
-    component.on("room")(lambda message: 1 // message.data)
-    raised = Inbox()
-
-    def run() -> None:
-        try:
-            component.run()
-        except ZeroDivisionError as exc:
-            raised.put(exc)
-
-    threading.Thread(target=run).start()
-    while not sender.members("room"):
-        pass
-    sender.send("room", 0)
-    raised.wait(1)
-
-
-def test_a_component_goes_on_after_a_handler_that_raised(make: Make) -> None:
-    component, sender, inbox = make("component"), make("sender").start(), Inbox()
-    component.on("room")(lambda message: inbox.put(1 // message.data))
-    component.start()
-    for number in (0, 1, 0, 1):
-        sender.send("room", number)
-    assert inbox.wait(2) == [1, 1]
-    assert component.stats.failed == 2
-
-
-def test_handlers_run_one_at_a_time_in_order_whether_they_are_async_or_not(hub: str) -> None:
-    order: list[Any] = []
-    running = threading.Lock()
-    done = threading.Event()
-
-    def note(message: swergio.Message) -> None:
-        assert running.acquire(blocking=False), "two handlers at once"
-        order.append(message.data)
-        running.release()
-        if len(order) == 600:
-            done.set()
-
-    component = swergio.Component("component", hub)
-
-    @component.on("plain")
-    def plain(message: swergio.Message) -> None:
-        note(message)
-
-    @component.on("async")
-    async def later(message: swergio.Message) -> None:
-        await asyncio.sleep(0)
-        note(message)
-
-    with component, swergio.Component("sender", hub) as sender:
-        for number in range(300):
-            sender.send("plain", ["plain", number])
-            sender.send("async", ["async", number])
-        assert done.wait(20)
-    for kind in ("plain", "async"):
-        assert [number for which, number in order if which == kind] == list(range(300))
 
 
 def test_a_blocking_call_in_an_async_handler_of_the_plain_face_is_refused(hub: str) -> None:
@@ -184,42 +108,6 @@ for number in range(1000):
         _, err = script(source, hub).communicate(timeout=30)
         assert inbox.wait(1000) == list(range(1000))
     assert "ResourceWarning: component 'hasty' was not closed" in err
-
-
-def test_the_sender_of_an_oversized_message_is_told_the_sizes(make: Make) -> None:
-    sender = make("sender", max_message="1 KiB").start()
-    with pytest.raises(swergio.MessageTooLarge, match=r"1,\d\d\d bytes and the limit is 1,024: raise 'max_message'"):
-        sender.send("room", "x" * 1024)
-    sender.send("room", "x" * 512)
-    sender.flush(10)
-
-
-def test_a_value_that_cannot_travel_is_named_by_its_path(make: Make) -> None:
-    sender = make("sender").start()
-    with pytest.raises(swergio.UnsupportedBody, match=r"data\['batch'\]\[3\]: .*set"):
-        sender.send("room", {"batch": [0, 1, 2, {3}]})
-
-
-def test_a_hub_that_is_not_there_is_an_error_within_the_deadline(face: str) -> None:
-    with HubThread(["ws://127.0.0.1:0"]) as hub:
-        gone = hub.urls[0]
-
-    def start() -> object:
-        if face == "plain":
-            return swergio.Component("lonely", gone, connect_timeout=0.3).start()
-        return asyncio.run(swergio.asyncio.Component("lonely", gone, connect_timeout=0.3).start())
-
-    with pytest.raises(swergio.ConnectFailed, match=r"cannot connect to ws://.*'connect_timeout'"):
-        start()
-
-
-def test_a_wrong_token_is_refused_at_once() -> None:
-    with HubThread(["ws://127.0.0.1:0"], authorize=lambda token: token == "right") as hub:
-        with pytest.raises(swergio.AccessRefused):
-            swergio.Component("stranger", hub.urls[0], token="wrong", connect_timeout=60).start()
-        with swergio.Component("friend", hub.urls[0], token="right") as friend:
-            friend.send("room", 1)
-            friend.flush(10)
 
 
 def test_an_unknown_scheme_lists_the_known_ones() -> None:

@@ -1,4 +1,4 @@
-"""Broken connections, killed hubs and blocked handlers, over WebSocket: nothing is lost silently."""
+"""A thousand broken connections, killed hubs, and handlers that compute for long, over WebSocket: nothing is lost."""
 
 from __future__ import annotations
 
@@ -14,13 +14,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
-
 import swergio
 from swergio.hub import HubThread
 from swergio.settings import load
-from swergio.testing import FaultProxy, History, choose_seed
-from tests.live.inbox import Inbox, eventually
+from swergio.testing import FaultProxy, History, Inbox, choose_seed, eventually
 
 KILLS = 1000
 MESSAGES = 24_000
@@ -74,7 +71,7 @@ def kill(proxy: FaultProxy, pace: threading.Event) -> None:
         pace.wait(0.011)  # a component is killed 9 times a second, and back in 50 ms
 
 
-def test_a_busy_handler_slows_its_senders_and_loses_nothing() -> None:
+def test_a_busy_handler_is_not_taken_for_dead_and_slows_its_senders() -> None:
     """
     A handler computes, in pure Python, for longer than the dead-peer time, while more comes than the log can hold.
     """
@@ -101,95 +98,6 @@ def test_a_busy_handler_slows_its_senders_and_loses_nothing() -> None:
             assert busy.stats.reconnects == sender.stats.reconnects == 0
             assert busy.stats.lost == 0
     assert slowed > BUSY_SECONDS / 2, "the sender was not slowed down"
-
-
-def test_a_full_outbox_names_the_member_that_holds_it_back() -> None:
-    settings: dict[str, Any] = {"window": "16 KiB", "outbox_limit": "16 KiB"}
-    go_on = threading.Event()
-    with HubThread(["ws://127.0.0.1:0"], load("memory://", hub={"room_limit": "32 KiB"}, **settings)) as hub:
-        stuck = swergio.Component("stuck", hub.urls[0], **settings)
-        stuck.on("room0")(lambda message: go_on.wait(30))
-        with stuck, swergio.Component("sender", hub.urls[0], send_timeout=0.3, **settings) as sender:
-            with pytest.raises(swergio.Backlog, match=r"'room0' was full for 0.3 s \(its slowest member is stuck#"):
-                send_numbers(sender, 0, 100_000)
-            sender.send("another room", "goes on")
-            go_on.set()
-
-
-def test_requests_of_many_threads_wait_for_a_full_outbox_without_holding_up_their_replies() -> None:
-    settings: dict[str, Any] = {"window": "1 KiB", "outbox_limit": "1 KiB"}
-    answered = Inbox()
-    with HubThread(["ws://127.0.0.1:0"], load("memory://", hub={"room_limit": "1 KiB"}, **settings)) as hub:
-        oracle = swergio.Component("oracle", hub.urls[0], **settings)
-        oracle.on("oracle")(lambda message: message.data)
-        with oracle, swergio.Component("asker", hub.urls[0], send_timeout=20, **settings) as asker:
-
-            def ask(which: int) -> None:
-                for number in range(20):
-                    answered.put(asker.request("oracle", [which, number, "x" * 200], timeout=20)[:2] == [which, number])
-
-            threads = [threading.Thread(target=ask, args=(which,)) for which in range(16)]
-            for thread in threads:
-                thread.start()
-            assert all(answered.wait(16 * 20))
-            for thread in threads:
-                thread.join()
-
-
-def test_a_lossy_member_slows_nobody_and_counts_what_it_skipped() -> None:
-    settings: dict[str, Any] = {"window": "16 KiB", "outbox_limit": "16 KiB"}
-    go_on, inbox = threading.Event(), Inbox()
-    count = 5000
-    with HubThread(["ws://127.0.0.1:0"], load("memory://", hub={"room_limit": "64 KiB"}, **settings)) as hub:
-        monitor = swergio.Component("monitor", hub.urls[0], **settings)
-
-        @monitor.on("room", lossy=True)
-        def watch(message: swergio.Message) -> None:
-            go_on.wait(30)
-            inbox.take_data(message)
-
-        with monitor, swergio.Component("sender", hub.urls[0], send_timeout=5, **settings) as sender:
-            for number in range(count):
-                sender.send("room", number)
-            sender.flush(10)
-            go_on.set()
-            eventually(lambda: inbox.items and inbox.items[-1] == count - 1, "the newest message came")
-            assert inbox.items == sorted(inbox.items)
-            assert monitor.stats.dropped == count - len(inbox.items) > 0
-            assert monitor.stats.lost == 0
-
-
-def test_a_ring_of_components_that_answer_each_other_does_not_block() -> None:
-    """
-    Each of three sends into the next one's room as fast as it may, and answers what comes in its own room.
-    """
-    settings: dict[str, Any] = {"window": "8 KiB", "outbox_limit": "8 KiB"}
-    count = 2000
-    with HubThread(["ws://127.0.0.1:0"], load("memory://", hub={"room_limit": "8 KiB"}, **settings)) as hub:
-        ring = [swergio.Component(f"ring{number}", hub.urls[0], send_timeout=20, **settings) for number in range(3)]
-        answers = [Inbox() for _ in ring]
-
-        for number, component in enumerate(ring):
-            component.on(f"room{number}", "DATA/CUSTOM")(lambda message: message.feedback(message.data, "DATA/REWARD"))
-            component.on(f"room{(number + 1) % 3}", "DATA/REWARD")(answers[number].take_data)
-        for component in ring:
-            component.start()
-        threads = [
-            threading.Thread(target=send_numbers, args=(ring[number], (number + 1) % 3, count)) for number in range(3)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(60)
-        for inbox in answers:
-            assert inbox.wait(count, 30) == list(range(count))
-        for component in ring:
-            component.close()
-
-
-def send_numbers(sender: swergio.Component, which: int, count: int) -> None:
-    for number in range(count):
-        sender.send(f"room{which}", number, type="DATA/CUSTOM")
 
 
 def test_what_a_killed_hub_took_along_is_reported_exactly() -> None:
