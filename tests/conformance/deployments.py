@@ -23,9 +23,7 @@ class Served:
     def __init__(self, listen: str, limits: Limits, token: str | None = None) -> None:
         # As hasty as the components of the hasty tests, where the grace says that this is wanted.
         times: dict[str, Any] = {"heartbeat": 0.5, "dead_after": 3.0} if limits.session_grace < 5 else {}
-        known = type(load("memory://").hub).model_fields.keys()
-        hub = {name: value for name, value in limits.hub.items() if name in known}
-        self._settings = load("memory://", hub=hub, **times)
+        self._settings = load("memory://", **limits.settings, **times)
         self._authorize = lambda shown: token is None or shown == token
         self._hub = HubThread([listen], self._settings, self._authorize)
 
@@ -100,6 +98,7 @@ def silence(component: Component) -> None:
     End a component of this process as a kill ends a process: its link breaks, and it never comes back.
     """
     transport: Any = component._core.transport
+    transport = getattr(transport, "inner", transport)
     done = threading.Event()
 
     def end() -> None:

@@ -17,26 +17,29 @@ class Limits:
     """
     How the tests would like a deployment to be set, so that they need not send much or wait long.
 
-    A deployment that has no such limit leaves it. The names are those of `swergio.settings.HubSettings`.
+    A deployment that has no such limit leaves it. The names are those of `swergio.settings`.
 
     Attributes:
+        window: Bytes that a member is given ahead of its handler.
         room_limit: Bytes that a room keeps for members that are behind.
         history_limit: Bytes that a room keeps for those who join later.
         session_grace: Seconds that a component whose connection broke is waited for.
         group_grace: Seconds that a group without members is waited for.
     """
 
+    window: int = 16 * KIB
     room_limit: int = 256 * KIB
     history_limit: int = 64 * KIB
     session_grace: float = 20.0
     group_grace: float = 20.0
 
     @property
-    def hub(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
         """
-        The limits as the settings of a hub: ``load("memory://", hub=limits.hub)``.
+        The limits as the settings of a hub: ``load(url, **limits.settings)``.
         """
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        hub = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "window"}
+        return {"window": self.window, "hub": hub}
 
 
 @dataclass(frozen=True, slots=True)

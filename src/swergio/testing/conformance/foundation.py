@@ -115,16 +115,16 @@ class Foundation:
         What the transport claims, as a connected component is told.
         """
         with Component("asking", deployment.url, **deployment.settings) as asking:
-            return getattr(asking, "guarantees", None) or asking._core.transport.guarantees  # TEMP
+            return asking.guarantees
 
     @pytest.fixture(autouse=True)
     def _claims(self, request: pytest.FixtureRequest, guarantees: Guarantees, deployment: Deployment) -> None:
         test, scheme = request.function, deployment.url.partition("://")[0]
         for claim in getattr(test, "swergio_needs", ()):
-            if not getattr(guarantees, claim, False):
+            if not getattr(guarantees, claim):
                 pytest.skip(f"{scheme}:// does not claim {claim!r}")
         for claim in getattr(test, "swergio_without", ()):
-            if getattr(guarantees, claim, False):
+            if getattr(guarantees, claim):
                 pytest.skip(f"for transports that do not claim {claim!r}")
 
     @pytest.fixture
