@@ -91,7 +91,8 @@ def test_the_process_learns_and_prints_what_the_readme_says(start: Start) -> Non
 
 
 def test_no_page_has_a_program_that_is_not_run_here() -> None:
-    others = [f"docs/{page.name}" for page in ROOT.glob("docs/*.md")]
+    run_elsewhere = {"write-a-transport.md"}
+    others = [f"docs/{page.name}" for page in ROOT.glob("docs/*.md") if page.name not in run_elsewhere]
     assert README.keys() == {"world.py", "universe.py", "forecaster.py", "shop.py", "trainer.py"}
     for name, source in [program for page in others for program in programs(page).items()]:
         assert source == README[name]

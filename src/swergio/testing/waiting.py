@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-DEADLINE = 20.0
+DEADLINE = 20.0  # seconds, where nothing else is said
 SHOWN = 10  # of what is missing or superfluous, at most
 
 
@@ -43,25 +43,27 @@ class Inbox:
         """
         self.put((message.data, message.to))
 
-    def wait(self, count: int, seconds: float = DEADLINE) -> list[Any]:
+    def wait(self, count: int, seconds: float | None = None) -> list[Any]:
         """
         Return the items as soon as there are ``count``.
 
         Raises:
             AssertionError: there were fewer at the deadline.
         """
+        seconds = DEADLINE if seconds is None else seconds
         with self._changed:
             if not self._changed.wait_for(lambda: len(self.items) >= count, seconds):
                 raise AssertionError(f"{len(self.items)} of {count} items came in {seconds:g} s: {self.items[-3:]}")
             return list(self.items)
 
-    def expect(self, expected: Sequence[Any], seconds: float = DEADLINE, *, ordered: bool = True) -> None:
+    def expect(self, expected: Sequence[Any], seconds: float | None = None, *, ordered: bool = True) -> None:
         """
         Return when exactly the items of ``expected`` have come.
 
         Raises:
             AssertionError: some are missing at the deadline, came in another order, or came beside them.
         """
+        seconds = DEADLINE if seconds is None else seconds
         with self._changed:
             self._changed.wait_for(lambda: len(self.items) >= len(expected), seconds)
             came = list(self.items)
@@ -103,13 +105,14 @@ def _listed(items: Sequence[Any]) -> str:
     return ", ".join(map(repr, items[:SHOWN])) + more
 
 
-def eventually(condition: Callable[[], Any], what: str, seconds: float = DEADLINE) -> Any:
+def eventually(condition: Callable[[], Any], what: str, seconds: float | None = None) -> Any:
     """
     Return what ``condition`` returns as soon as it is true.
 
     Raises:
         AssertionError: it was not at the deadline; tells ``what`` was waited for.
     """
+    seconds = DEADLINE if seconds is None else seconds
     tick = threading.Event()
     deadline = time.monotonic() + seconds
     while True:

@@ -27,7 +27,7 @@ class Limits:
         group_grace: Seconds that a group without members is waited for.
     """
 
-    window: int = 16 * KIB
+    window: int = 64 * KIB
     room_limit: int = 256 * KIB
     history_limit: int = 64 * KIB
     session_grace: float = 20.0

@@ -73,14 +73,13 @@ def send_until(happened: Callable[[], Any], what: str, sender: PlainFace, room: 
     eventually(step, what)
 
 
-def accounted(member: PlainFace, inbox: Inbox, count: int, seconds: float = 20.0) -> None:
+def accounted(member: PlainFace, inbox: Inbox, count: int) -> None:
     """
     Wait until each of ``count`` numbered messages either came, once and in order, or was reported lost.
     """
     eventually(
         lambda: len(inbox.items) + member.stats.lost >= count,
         f"{count} messages came or were reported; {len(inbox.items)} came, {member.stats.lost} were reported lost",
-        seconds,
     )
     assert inbox.items == sorted(set(inbox.items)), "twice or reordered"
     assert len(inbox.items) + member.stats.lost == count
