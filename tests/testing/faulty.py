@@ -69,11 +69,11 @@ class Drops(Faulty):
     Loses one batch of a room, without a word.
     """
 
-    lost = False
+    has_dropped = False
 
     def delivered(self, inbound: Inbound) -> None:
-        if inbound.room.startswith("messages_of_one_sender_arrive") and inbound.first > 1 and not self.lost:
-            self.lost = True
+        if inbound.room.startswith("messages_of_one_sender_arrive") and inbound.first > 1 and not self.has_dropped:
+            self.has_dropped = True
             self.inner.consumed(inbound.receipt)
         else:
             self.events.delivered(inbound)
@@ -97,12 +97,12 @@ class Duplicates(Faulty):
     Delivers one direct batch twice.
     """
 
-    doubled = False
+    has_doubled = False
 
     def delivered(self, inbound: Inbound) -> None:
         self.events.delivered(inbound)
-        if inbound.room.startswith("direct_messages_keep") and not self.doubled:
-            self.doubled = True
+        if inbound.room.startswith("direct_messages_keep") and not self.has_doubled:
+            self.has_doubled = True
             self.events.delivered(replace(inbound, receipt=None))
 
     def consumed(self, receipt: Any) -> None:
