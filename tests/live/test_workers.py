@@ -16,7 +16,7 @@ from typing import Any, Self
 import swergio
 from swergio.hub import HubThread
 from swergio.settings import load
-from tests.live.inbox import Inbox, eventually
+from swergio.testing import Inbox, eventually
 
 DEATHS = 100
 WORKERS = 4
