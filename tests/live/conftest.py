@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,7 +114,7 @@ def face(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=["ws", "memory"])
+@pytest.fixture(params=["ws", "memory", "zmq+tcp", "zmq+ipc"])
 def scheme(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -126,9 +127,19 @@ def hub_settings() -> dict[str, Any]:
     return {}
 
 
+def address(scheme: str, folder: Path) -> str:
+    """
+    Return a URL to listen on.
+    """
+    if scheme == "memory":
+        return f"memory://test-{next(_numbers)}"
+    # Not in pytest's folder, whose path may be too long for a socket.
+    return f"zmq+ipc://{folder}/hub" if scheme == "zmq+ipc" else f"{scheme}://127.0.0.1:0"
+
+
 @pytest.fixture
-def url(scheme: str, hub_settings: dict[str, Any]) -> Iterator[str]:
-    listen = {"ws": "ws://127.0.0.1:0", "memory": f"memory://test-{next(_numbers)}"}[scheme]
+def url(scheme: str, hub_settings: dict[str, Any], tmp_path: Path) -> Iterator[str]:
+    listen = address(scheme, tmp_path)
     settings: Settings = load(listen, **hub_settings)
     with HubThread([listen], settings) as hub:
         yield hub.urls[0]

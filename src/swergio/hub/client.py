@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from swergio.codec.batch import MESSAGE_COST
-from swergio.codec.frames import VERSION, Buffer, Frame, Op, encode, fields, parse, rows, unpack
+from swergio.codec.frames import VERSION, Buffer, Frame, Op, Packet, encode, fields, parse, rows, unpack
 from swergio.errors import AccessRefused, ConnectFailed, IncompatiblePeer, NameTaken, ProtocolError, SwergioError
 from swergio.hub.greeting import TEXT_OR_NONE, ChannelState, Hello, Membership, Place, Welcome, unpack_positions
 from swergio.hub.positions import Position, Source
@@ -101,7 +101,7 @@ class HubClient:
         hello = (VERSION, self.instance.name, str(self.instance), self._secret, self._unique, self._epoch)
         self._control.append(encode(Op.HELLO, *hello, payload=(state.pack(),)))
 
-    def receive(self, packet: bytes) -> None:
+    def receive(self, packet: Packet) -> None:
         """
         Take a packet that came.
 
