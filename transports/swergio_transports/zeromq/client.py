@@ -142,14 +142,11 @@ class ClientLink(ZeroMQLink):
             return AccessRefused(
                 self._address, "its CURVE allow-list (hub.curve_clients) does not have the public key of 'curve_key'"
             )
-        if event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
-            here = "uses CURVE" if self._curve else "does not use CURVE (no 'curve_key' and 'curve_hub')"
-            return ConnectFailed(self._address, f"the other end speaks another ZMTP: this one {here}, does that?")
         if self._curve:
-            return ConnectFailed(
-                self._address, "it dropped the connection during the CURVE handshake: is 'curve_hub' its public key?"
-            )
-        return ConnectFailed(self._address, "it dropped the connection during the handshake")
+            reason = "during the CURVE handshake: does it use CURVE, and is 'curve_hub' its public key?"
+        else:
+            reason = "during the handshake: does it use CURVE? Then it wants to see 'curve_key' and know 'curve_hub'."
+        return ConnectFailed(self._address, f"it dropped the connection {reason}")
 
     # What the link wants of it.
 

@@ -99,15 +99,18 @@ class ZeroMQListener(Listener):
     async def close(self) -> None:
         """
         Stop accepting, and end the handshakes that are going on.
+
+        A TCP port is given back with the last link: libzmq ends the connections of what it unbinds.
         """
-        socket = self._reception.socket.socket
-        if socket.closed:
-            return
-        with contextlib.suppress(zmq.ZMQError):
-            socket.unbind(self._endpoint)
-            await asyncio.wait({self._reception.unbound}, timeout=UNBIND_TIMEOUT)
         self._forget_path()
+        if self._disposed:
+            return
         self._reception.close()
+        if self._reception.empty:
+            with contextlib.suppress(zmq.ZMQError):
+                self._reception.socket.socket.unbind(self._endpoint)
+                await asyncio.wait({self._reception.unbound}, timeout=UNBIND_TIMEOUT)
+            self.dispose()
 
     def dispose(self) -> None:
         """

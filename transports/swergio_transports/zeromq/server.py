@@ -18,12 +18,16 @@ import zmq
 from swergio.hub.link import Accept, Buffer, LinkOptions
 from swergio_transports.zeromq.connection import Connection
 from swergio_transports.zeromq.link import CLOSE_TIMEOUT, ZERO_COPY, Gone, Part, ZeroMQLink, hand_over
+from swergio_transports.zeromq.options import HIGH_WATER
 from swergio_transports.zeromq.sockets import Context, LoopSocket, Monitor, Socket, receive
 from swergio_transports.zeromq.wire import Refusal, read_hello, refuse, welcome
 
 MAX_HANDSHAKES: Final = 512
 REMEMBERED: Final = 4096
 """Ids of links that are over: what still comes from one is no stranger's."""
+
+LAST_WORDS: Final = 2 * HIGH_WATER
+"""Messages that are looked through for the last ones of a peer that is gone. ROUTER takes from its peers in turn."""
 
 logger = logging.getLogger("swergio.zeromq")
 
@@ -83,6 +87,13 @@ class Reception:
         self.unbound: asyncio.Future[None] = self._loop.create_future()
         self._monitor = Monitor(context, socket, self._happened)
         self.socket = LoopSocket(socket, self._read, self._retry)
+
+    @property
+    def empty(self) -> bool:
+        """
+        Whether there is no link.
+        """
+        return not self._links
 
     def close(self) -> None:
         """
@@ -155,7 +166,11 @@ class Reception:
             return
         place.stay()
         if place.link is not None:
-            place.link.lost("connection lost")
+            self._loop.call_soon(self._part, place.link)
+
+    def _part(self, link: ServerLink) -> None:
+        self.socket.drain(LAST_WORDS)  # what came before the end is still there
+        link.lost("connection lost")
 
     def _check_empty(self) -> None:
         if self._closed and not self._links:
@@ -174,10 +189,10 @@ class Reception:
         if name in self._past or not parts:
             return
         self._monitor.drain()
-        descriptor = int(parts[0].get(zmq.SRCFD))
+        descriptor = _source(parts)
         place = self._places.get(descriptor)
         if place is None or place.link is not None:
-            return  # of a connection that is gone already
+            return  # of a connection that is gone already, or soon will be
         said = read_hello(parts[1].bytes) if len(parts) == 2 and not len(parts[0]) else read_hello(b"")
         refusal = said if isinstance(said, Refusal) else self._refusal(said)
         if refusal is None:
@@ -228,6 +243,13 @@ class Reception:
             if not link.retry():
                 self._blocked.pop(link, None)
         return bool(self._blocked)
+
+
+def _source(parts: list[zmq.Frame]) -> int:
+    try:
+        return int(parts[0].get(zmq.SRCFD))
+    except zmq.ZMQError:  # of some garbage libzmq does not know where it came from
+        return -1
 
 
 class ServerLink(ZeroMQLink):

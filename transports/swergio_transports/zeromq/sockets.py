@@ -15,6 +15,7 @@ import itertools
 import logging
 import os
 import struct
+import sys
 from collections.abc import Callable
 from typing import Final, TypeAlias, cast
 
@@ -106,12 +107,14 @@ class LoopSocket:
             self._scheduled = True
             self._loop.call_soon(self._scheduled_turn)
 
-    def drain(self) -> None:
+    def drain(self, limit: int = sys.maxsize) -> None:
         """
-        Take all that can be read now.
+        Take all that can be read now, or that many messages of it.
         """
-        while not self.socket.closed and self._readable():
+        while limit > 0 and not self.socket.closed and self._readable():
             self._take()
+            limit -= 1
+        self.touched()
 
     def close(self, linger: int = 0) -> None:
         """
@@ -138,8 +141,9 @@ class LoopSocket:
             return
         try:
             self._work()
-        except zmq.ZMQError as exc:
-            logger.error("a ZeroMQ socket failed: %s", exc)
+        except zmq.ZMQError:
+            logger.exception("a ZeroMQ socket failed")
+            self.touched()
 
     def _work(self) -> None:
         room = TURN_BYTES
