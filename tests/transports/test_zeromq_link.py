@@ -7,8 +7,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -281,59 +279,6 @@ def test_a_peer_that_does_not_answer_cannot_hold_a_closing_link(
                     link_of(there).send((bytes(200_000),))
                 link_of(there).close("done")
                 assert await there.until_lost() == "closed here: done"
-
-    run(scenario())
-
-
-PEER = """
-import asyncio, sys
-from swergio.hub.link import LinkOptions
-from swergio_transports.zeromq import {what}
-class Owner:
-    def __init__(self, link=None): pass
-    def packet_received(self, packet): pass
-    def writable_again(self): pass
-    def link_lost(self, reason, *, final=False): pass
-async def main():
-    made = await {what}(sys.argv[1], Owner() if "{what}" == "dial" else Owner, LinkOptions())
-    print(getattr(made, "url", "there"), flush=True)
-    await asyncio.Event().wait()
-asyncio.run(main())
-"""
-
-
-def start(what: str, url: str) -> tuple[subprocess.Popen[str], str]:
-    process = subprocess.Popen([sys.executable, "-c", PEER.format(what=what), url], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    return process, process.stdout.readline().strip()
-
-
-def test_a_killed_listener_is_noticed(run: Run, url: str) -> None:
-    process, where = start("listen", url)
-
-    async def scenario() -> None:
-        here = Recorder()
-        here.link = await dial(where, here, DEFAULTS)
-        process.send_signal(signal.SIGKILL)
-        assert await here.until_lost() == "connection lost"
-        with pytest.raises(ConnectionRefusedError):
-            await dial(where, Recorder(), DEFAULTS)
-
-    with process:
-        try:
-            run(scenario())
-        finally:
-            process.kill()
-
-
-def test_a_killed_dialler_is_noticed(run: Run, url: str) -> None:
-    async def scenario() -> None:
-        async with listening(url) as (where, owners):
-            process, _ = await asyncio.to_thread(start, "dial", where)
-            there = await owners.number(0)
-            with process:
-                process.send_signal(signal.SIGKILL)
-                assert await there.until_lost() == "connection lost"
 
     run(scenario())
 
