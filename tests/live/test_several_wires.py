@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def test_components_on_different_transports_share_rooms(urls: list[str]) -> None
 @pytest.mark.parametrize("size", [64 * 1024, MIB, 64 * MIB])
 def test_arrays_arrive_whole_from_one_transport_to_another(urls: list[str], size: int) -> None:
     sent = np.random.default_rng(1).random(size // 8)
-    settings = {"max_message": "80 MiB", "request_timeout": 60}
+    settings: dict[str, Any] = {"max_message": "80 MiB", "request_timeout": 60}
     with ExitStack() as stack:
         components = [swergio.Component(f"c{number}", url, **settings) for number, url in enumerate(urls)]
         for component in components:

@@ -54,6 +54,7 @@ def test_a_killed_listener_is_noticed(run: Run, url: str) -> None:
         here.link = await dial(where, here, DEFAULTS)
         process.send_signal(signal.SIGKILL)
         assert await here.until_lost() == "connection lost"
+        await asyncio.to_thread(process.wait)
         with pytest.raises(ConnectionRefusedError):
             await dial(where, Recorder(), DEFAULTS)
 

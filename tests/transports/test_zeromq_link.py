@@ -111,7 +111,7 @@ def test_a_large_part_goes_on_without_being_joined(run: Run, url: str) -> None:
         link_of(members[0]).send((b"head", bytes(LARGE)))
         for member in members:
             assert await member.until_packets(1) == [b"another head" + bytes(LARGE)]
-        assert [[len(part) for part in packet] for packet in received] == [[12, LARGE]] * 3
+        assert [list(map(len, packet)) for packet in received if isinstance(packet, list)] == [[12, LARGE]] * 3
         for member in members:
             link_of(member).close()
             await member.until_lost()

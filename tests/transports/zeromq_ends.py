@@ -67,7 +67,7 @@ async def receive(socket: zmq.Socket[bytes]) -> list[bytes]:
     """
     Return what a raw socket receives next.
     """
-    assert await asyncio.to_thread(socket.poll, PATIENCE * 1000)
+    assert await asyncio.to_thread(socket.poll, int(PATIENCE * 1000))
     return socket.recv_multipart()
 
 
@@ -80,7 +80,7 @@ def watched_end(socket: zmq.Socket[bytes]) -> Iterator[Callable[[], Awaitable[No
 
     async def ended() -> None:
         async with asyncio.timeout(PATIENCE):
-            assert await asyncio.to_thread(monitor.poll, PATIENCE * 1000)
+            assert await asyncio.to_thread(monitor.poll, int(PATIENCE * 1000))
 
     yield ended
     socket.disable_monitor()
