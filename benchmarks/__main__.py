@@ -1,6 +1,6 @@
 """Measure swergio beside a bare relay, in alternation, and print ratios of the same run.
 
-python -m benchmarks [--repeat 5] [--count 300000] [--json FILE]
+python -m benchmarks [--repeat 5] [--count 300000] [--wire zmq+ipc] [--json FILE]
 """
 
 from __future__ import annotations
@@ -59,13 +59,24 @@ class Role:
         self._process.stdin.flush()
 
 
-def throughput(kind: str, count: int, size: int, loop: str) -> dict[str, float]:
+LISTEN = {"ws": "ws://127.0.0.1:0", "zmq+tcp": "zmq+tcp://127.0.0.1:0", "zmq+ipc": "zmq+ipc:///tmp/swergio-{}.sock"}
+
+
+def hub_of(kind: str, loop: str, wire: str) -> dict[str, str]:
+    """
+    Return what the hub of a measurement takes; a bare relay over ZeroMQ is always on a Unix socket.
+    """
+    listen = LISTEN[wire].format(os.getpid())
+    return {"loop": loop, "listen": listen} if kind == "swergio" else {"loop": loop}
+
+
+def throughput(kind: str, count: int, size: int, loop: str, wire: str) -> dict[str, float]:
     """
     Measure messages a second from one sender through a hub to one receiver, and the CPU that each costs.
     """
     own = {} if kind == "swergio" else {"loop": loop}
     with ExitStack() as stack:
-        hub = stack.enter_context(Role(f"{kind}_hub", None, loop=loop))
+        hub = stack.enter_context(Role(f"{kind}_hub", None, **hub_of(kind, loop, wire)))
         url = hub.read()["url"]
         receiver = stack.enter_context(Role(f"{kind}_receiver", None, url=url, count=count, **own))
         receiver.read()
@@ -85,13 +96,13 @@ def throughput(kind: str, count: int, size: int, loop: str) -> dict[str, float]:
     }
 
 
-def round_trip(kind: str, count: int, size: int, loop: str, face: str, core: int | None) -> dict[str, float]:
+def round_trip(kind: str, count: int, size: int, loop: str, face: str, core: int | None, wire: str) -> dict[str, float]:
     """
     Measure request and reply, one at a time, in microseconds.
     """
     own = {"face": face} if kind == "swergio" else {}
     with ExitStack() as stack:
-        hub = stack.enter_context(Role(f"{kind}_hub", core, loop=loop))
+        hub = stack.enter_context(Role(f"{kind}_hub", core, **hub_of(kind, loop, wire)))
         url = hub.read()["url"]
         stack.enter_context(Role(f"{kind}_echo", core, url=url, loop=loop, **own)).read()
         asker = stack.enter_context(Role(f"{kind}_asker", core, url=url, count=count, size=size, loop=loop, **own))
@@ -108,9 +119,11 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3, help="runs of each, in alternation")
     parser.add_argument("--count", type=int, default=300_000, help="messages of a throughput run")
     parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="asyncio", help="the loop of hubs and askers")
+    parser.add_argument("--wire", choices=LISTEN, default="ws", help="how swergio's components reach their hub")
     parser.add_argument("--json", metavar="FILE", help="write every single figure there")
     options = parser.parse_args()
     runs: dict[str, list[dict[str, float]]] = {}
+    bare, loop, wire = "bare" if options.wire == "ws" else "zeromq", options.loop, options.wire
 
     def note(name: str, result: dict[str, float]) -> None:
         runs.setdefault(name, []).append(result)
@@ -118,12 +131,12 @@ def main() -> None:
 
     for _ in range(options.repeat):
         bare_count = options.count // 5
-        note("throughput bare", throughput("bare", bare_count, 128, options.loop))
-        note("throughput swergio", throughput("swergio", options.count, 128, options.loop))
+        note("throughput bare", throughput(bare, bare_count, 128, loop, wire))
+        note("throughput swergio", throughput("swergio", options.count, 128, loop, wire))
         for where, core in (("pinned", 0), ("unpinned", None)):
-            note(f"round trip {where} bare", round_trip("bare", 3000, 64, options.loop, "async", core))
+            note(f"round trip {where} bare", round_trip(bare, 3000, 64, loop, "async", core, wire))
             for face in ("async", "plain"):
-                result = round_trip("swergio", 3000, 64, options.loop, face, core)
+                result = round_trip("swergio", 3000, 64, loop, face, core, wire)
                 note(f"round trip {where} swergio {face}", result)
     print(report(runs, options.loop))
     if options.json:
@@ -135,7 +148,7 @@ def machine() -> str:
     """
     Say what this was measured on.
     """
-    packages = ", ".join(f"{name} {version(name)}" for name in ("websockets", "msgpack"))
+    packages = ", ".join(f"{name} {version(name)}" for name in ("websockets", "pyzmq", "msgpack"))
     system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
     return f"{os.cpu_count()} cores, {system}, {packages}"
 

@@ -7,6 +7,7 @@ in on its standard input, and prints a JSON line with what it measured.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import resource
 import statistics
@@ -112,16 +113,16 @@ def percentiles(times: list[float]) -> dict[str, float]:
 # -- swergio ------------------------------------------------------------------------------------------------------
 
 
-def swergio_hub(loop: str) -> None:
+def swergio_hub(loop: str, listen: str) -> None:
     """
-    A hub of its own, on a free port.
+    A hub of its own.
     """
     from swergio.hub import Hub
     from swergio.settings import load
 
     async def main() -> None:
         hub = Hub(load())
-        (url,) = await hub.start(["ws://127.0.0.1:0"])
+        (url,) = await hub.start([listen])
         await serve_until_told(url)
         await hub.stop()
 
@@ -353,4 +354,5 @@ async def serve_until_told(url: str) -> None:
 
 
 if __name__ == "__main__":
-    globals()[sys.argv[1]](**json.loads(sys.argv[2]))
+    module = "benchmarks.bare_zeromq" if sys.argv[1].startswith("zeromq_") else __name__
+    getattr(importlib.import_module(module), sys.argv[1])(**json.loads(sys.argv[2]))

@@ -82,8 +82,9 @@ def behind_a_proxy(listen: str, limits: Limits) -> Iterator[Deployment]:
     with served(listen, limits, "the token") as hub:
         scheme, _, place = hub.url.partition("://")
         host, _, port = place.rpartition(":")
-        target = (host, int(port)) if port.isdecimal() else (Path(place), None)
-        with FaultProxy(*target) as proxy:
+        by_port = port.isdecimal()
+        proxied = FaultProxy(host, int(port)) if by_port else FaultProxy(Path(place), listen=Path(f"{place}-proxy"))
+        with proxied as proxy:
             yield Deployment(
                 proxy.url(scheme),
                 settings={"token": "the token"},

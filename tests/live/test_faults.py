@@ -1,4 +1,4 @@
-"""A thousand broken connections, killed hubs, and handlers that compute for long, over WebSocket: nothing is lost."""
+"""A thousand broken connections, killed hubs, and handlers that compute for long: nothing is lost."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 import swergio
 from swergio.hub import HubThread
 from swergio.settings import load
 from swergio.testing import FaultProxy, History, Inbox, choose_seed, eventually
+from tests.live.wires import WIRES, address
 
 KILLS = 1000
 MESSAGES = 24_000
@@ -25,14 +29,15 @@ MEMBERS = 8
 BUSY_SECONDS = float(os.environ.get("BUSY_SECONDS", "4"))
 
 
-def test_a_thousand_connection_kills_lose_nothing() -> None:
+@pytest.mark.parametrize("wire", ["ws", "zmq+tcp"])
+def test_a_thousand_connection_kills_lose_nothing(wire: str) -> None:
     """
     24,000 messages to 8 reliable members while 1,000 connections are reset: all arrive, once, in one order.
     """
     history = History(seed=choose_seed())
     done = [Inbox() for _ in range(MEMBERS)]
-    with HubThread(["ws://127.0.0.1:0"]) as hub, FaultProxy("127.0.0.1", port_of(hub), seed=history.seed) as proxy:
-        url = proxy.url("ws")
+    with HubThread([f"{wire}://127.0.0.1:0"]) as hub, FaultProxy("127.0.0.1", port_of(hub), seed=history.seed) as proxy:
+        url = proxy.url(wire)
         members = [swergio.Component(f"member{number}", url) for number in range(MEMBERS)]
         senders = [swergio.Component(f"sender{number}", url) for number in range(2)]
         for member, inbox in zip(members, done, strict=True):
@@ -100,14 +105,15 @@ def test_a_busy_handler_is_not_taken_for_dead_and_slows_its_senders() -> None:
     assert slowed > BUSY_SECONDS / 2, "the sender was not slowed down"
 
 
-def test_what_a_killed_hub_took_along_is_reported_exactly() -> None:
+@pytest.mark.parametrize("wire", WIRES)
+def test_what_a_killed_hub_took_along_is_reported_exactly(wire: str, tmp_path: Path) -> None:
     """
     A hub is killed five times and started again; what each member lacks is what it reports.
     """
     history = History(seed=choose_seed())
     chance = random.Random(history.seed)
     done = Inbox()
-    with killable_hub() as (url, restart):
+    with killable_hub(address(wire, tmp_path)) as (url, restart):
         members = [swergio.Component(f"member{number}", url) for number in range(3)]
         for member in members:
             history.watch(member, "room")
@@ -147,9 +153,9 @@ asyncio.run(main())
 
 
 @contextmanager
-def killable_hub() -> Iterator[tuple[str, Callable[[], None]]]:
+def killable_hub(listen: str) -> Iterator[tuple[str, Callable[[], None]]]:
     """
-    A hub in a process of its own, and a function that kills it with SIGKILL and starts it again on its port.
+    A hub in a process of its own, and a function that kills it with SIGKILL and starts it again where it was.
     """
 
     def start(url: str) -> tuple[subprocess.Popen[str], str]:
@@ -166,7 +172,7 @@ def killable_hub() -> Iterator[tuple[str, Callable[[], None]]]:
         running[0], again = start(url)
         assert again == url, json.dumps([again, url])
 
-    first, url = start("ws://127.0.0.1:0")
+    first, url = start(listen)
     running = [first]
     try:
         yield url, restart

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +13,12 @@ import pytest
 from swergio.hub import HubThread
 from swergio.settings import load
 from swergio.testing.faces import FACES, PlainFace, component
+from tests.live.wires import address
 
 Make = Callable[..., PlainFace]
 """
 Makes a component of the face under test; the asyncio one is used as if it were the plain one.
 """
-
-_numbers = itertools.count()
 
 
 @pytest.fixture(params=FACES)
@@ -26,7 +26,7 @@ def face(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=["ws", "memory"])
+@pytest.fixture(params=["ws", "memory", "zmq+ipc"])
 def scheme(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -41,8 +41,11 @@ def hub_settings() -> dict[str, Any]:
 
 @pytest.fixture
 def url(scheme: str, hub_settings: dict[str, Any]) -> Iterator[str]:
-    listen = {"ws": "ws://127.0.0.1:0", "memory": f"memory://test-{next(_numbers)}"}[scheme]
-    with HubThread([listen], load(listen, **hub_settings)) as hub:
+    # Not in pytest's folder, whose path may be too long for a socket.
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        HubThread([address(scheme, Path(folder))], load("memory://", **hub_settings)) as hub,
+    ):
         yield hub.urls[0]
 
 

@@ -54,7 +54,7 @@ def test_an_unknown_key_in_the_hubs_table_is_answered_with_the_hubs_keys(write: 
         load()
 
     assert caught.value.problem == f"'hub.listen_on' in {file} is no setting"
-    assert caught.value.expected.startswith("one of group_grace, history_limit, insecure, linger, listen, ")
+    assert caught.value.expected.startswith("one of curve_clients, group_grace, history_limit, insecure, linger, ")
     assert caught.value.remedy == "Did you mean 'listen'?"
 
 

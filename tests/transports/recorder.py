@@ -9,10 +9,14 @@ import base64
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from swergio.hub.link import Link, LinkOptions
+from swergio.hub.link import Link, LinkOptions, Packet
 
 PATIENCE = 20.0
 DEFAULTS = LinkOptions()
+
+
+def joined(packet: Packet) -> bytes:
+    return packet if isinstance(packet, bytes) else b"".join(packet)
 
 
 class Recorder:
@@ -27,9 +31,9 @@ class Recorder:
         self.resumed = 0
         self._changed = asyncio.Event()
 
-    def packet_received(self, packet: bytes) -> None:
+    def packet_received(self, packet: Packet) -> None:
         assert not self.lost
-        self.packets.append(packet)
+        self.packets.append(joined(packet))
         self._changed.set()
 
     def writable_again(self) -> None:
@@ -71,9 +75,9 @@ class Echo(Recorder):
     Sends every packet back.
     """
 
-    def packet_received(self, packet: bytes) -> None:
+    def packet_received(self, packet: Packet) -> None:
         super().packet_received(packet)
-        link_of(self).send((packet,))
+        link_of(self).send((joined(packet),))
 
 
 class Owners:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from swergio.hub.link import LinkOptions
+from swergio.hub.link import LinkOptions, Packet
 from swergio_transports.memory import dial, listen
 from tests.transports.conftest import Run
 from tests.transports.recorder import DEFAULTS, Echo, Owners, Recorder, link_of
@@ -150,7 +150,7 @@ def test_aborting_drops_what_was_sent(run: Run, memory_url: str, aborting: int) 
 @pytest.mark.parametrize("how", ["close", "abort"])
 def test_nothing_is_handed_over_once_the_owner_ended_the_link(run: Run, memory_url: str, how: str) -> None:
     class Impatient(Recorder):
-        def packet_received(self, packet: bytes) -> None:
+        def packet_received(self, packet: Packet) -> None:
             super().packet_received(packet)
             getattr(link_of(self), how)()
 
@@ -180,7 +180,7 @@ def test_an_owner_that_fails_loses_its_own_link_only(
     run: Run, memory_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Faulty(Echo):
-        def packet_received(self, packet: bytes) -> None:
+        def packet_received(self, packet: Packet) -> None:
             if packet == b"bad":
                 raise ValueError(packet)
             super().packet_received(packet)

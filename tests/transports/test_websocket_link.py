@@ -16,7 +16,7 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.typing import Subprotocol
 
 import swergio_transports.websocket.link
-from swergio.hub.link import LinkOptions
+from swergio.hub.link import LinkOptions, Packet
 from swergio_transports.websocket import dial, listen
 from tests.transports.conftest import Run
 from tests.transports.recorder import DEFAULTS, PATIENCE, Echo, Owners, Recorder, link_of, raw_peer
@@ -244,7 +244,7 @@ def test_closing_sends_what_is_queued_and_tells_the_reason(run: Run, closing: in
 @pytest.mark.parametrize("how", ["close", "abort"])
 def test_nothing_is_handed_over_once_the_owner_ended_the_link(run: Run, how: str) -> None:
     class Impatient(Recorder):
-        def packet_received(self, packet: bytes) -> None:
+        def packet_received(self, packet: Packet) -> None:
             super().packet_received(packet)
             getattr(link_of(self), how)()
 
@@ -298,7 +298,7 @@ def test_a_peer_that_does_not_answer_cannot_hold_a_closing_link(run: Run, monkey
 
 def test_an_owner_that_fails_loses_its_own_link_only(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     class Faulty(Echo):
-        def packet_received(self, packet: bytes) -> None:
+        def packet_received(self, packet: Packet) -> None:
             if packet == b"bad":
                 raise ValueError(packet)
             super().packet_received(packet)

@@ -68,7 +68,7 @@ def hub(
     ] = None,
     token_file: Annotated[Path | None, typer.Option(help="The file that holds the components' token.")] = None,
     insecure: Annotated[
-        bool, typer.Option("--insecure", help="Listen beyond this host without token and TLS.")
+        bool, typer.Option("--insecure", help="Listen beyond this host without token and TLS (or CURVE).")
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell who is refused and why.")] = False,
 ) -> None:
@@ -135,3 +135,16 @@ def rooms(as_json: AsJson = False, url: Url = None) -> None:
     from swergio.cli.rooms import run
 
     run(as_json=as_json, url=url)
+
+
+@app.command()
+def keys(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Whose they are, such as: hub forecaster")],
+    folder: Annotated[Path, typer.Option(help="Where the files are put.")] = Path(),
+) -> None:
+    """
+    Make key pairs for zmq+tcp:// (CURVE).
+    """
+    from swergio.cli.keys import run
+
+    run(names, folder=folder)

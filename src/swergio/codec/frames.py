@@ -28,6 +28,8 @@ MAX_HEADER = 16 * 1024
 MAX_NUMBER = 2**53 - 1  # of numbers and offsets: every language has it, and a sum of a few still fits into msgpack
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
+Packet: TypeAlias = bytes | list[bytes | memoryview]
+"""A packet as a link has it: in one piece, or in the parts that its wire carried, cut anywhere."""
 
 
 class Op(IntEnum):
@@ -90,28 +92,53 @@ def encode(op: Op, *header: Any, payload: Sequence[Buffer] = (), aligned: bool =
     return [head, *payload] if payload else [head]
 
 
-def parse(packet: bytes) -> Iterator[Frame]:
+def parse(packet: Packet) -> Iterator[Frame]:
     """
     Yield the frames of a packet.
+
+    A payload that begins where a part does is a view of that part; only one that is cut itself is joined.
 
     Raises:
         ProtocolError: the packet is not made of whole, well-formed frames. Frames before the bad one were yielded.
     """
-    view = memoryview(packet)
-    end = len(view)
-    at = 0
-    while at < end:
+    rest: list[bytes | memoryview] = [packet] if isinstance(packet, bytes) else packet[::-1]  # the last one is next
+    view, at = memoryview(b""), 0
+    while True:
+        if at == len(view):
+            if not rest:
+                return
+            view, at = memoryview(rest.pop()), 0
+            continue
+        end = len(view)
         if end - at < _PREFIX.size:
-            raise ProtocolError(f"{end - at} bytes left over after the last frame")
-        op, pad, header_size, payload_size = _PREFIX.unpack_from(view, at)
-        header_at = at + _PREFIX.size
-        payload_at = header_at + header_size + pad
-        at = payload_at + payload_size
+            view, at = _joined(view[at:], rest, f"{end - at} bytes left over after the last frame"), 0
+            continue
+        op, pad, header_size, size = _PREFIX.unpack_from(view, at)
         if header_size > MAX_HEADER:
             raise ProtocolError(f"a header of {header_size} bytes, above {MAX_HEADER}")
-        if at > end:
-            raise ProtocolError(f"a frame that claims {payload_size} bytes, {at - end} more than came")
-        yield Frame(op, _unpack_header(view[header_at : header_at + header_size]), view[payload_at:at])
+        header_at = at + _PREFIX.size
+        payload_at = header_at + header_size + pad
+        if payload_at + size <= end:
+            at = payload_at + size
+            yield Frame(op, _unpack_header(view[header_at : header_at + header_size]), view[payload_at:at])
+        elif payload_at == end and rest and len(rest[-1]) >= size:
+            header = _unpack_header(view[header_at : header_at + header_size])
+            view, at = memoryview(rest.pop()), size
+            yield Frame(op, header, view[:size])
+        else:
+            more = payload_at + size - end
+            view, at = _joined(view[at:], rest, f"a frame that claims {size} bytes, {more} more than came"), 0
+
+
+def _joined(begun: memoryview, rest: list[bytes | memoryview], problem: str) -> memoryview:
+    """
+    Return what is left of a packet in one piece, for a frame that is cut; ``problem`` is what it means if that is all.
+    """
+    if not rest:
+        raise ProtocolError(problem)
+    whole = memoryview(b"".join((begun, *reversed(rest))))
+    rest.clear()
+    return whole
 
 
 def _unpack_header(data: memoryview) -> list[Any]:

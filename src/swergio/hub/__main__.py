@@ -41,7 +41,9 @@ def _read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m swergio.hub", description="Run a hub until Ctrl-C or SIGTERM.")
     parser.add_argument("--listen", metavar="URL", action="append", default=[], help=f"default: {USUAL_URL}")
     parser.add_argument("--token-file", metavar="FILE", type=Path, help="the file that holds the components' token")
-    parser.add_argument("--insecure", action="store_true", help="listen beyond this host even without a token and TLS")
+    parser.add_argument(
+        "--insecure", action="store_true", help="listen beyond this host even without a token and TLS, or CURVE"
+    )
     parser.add_argument("--on-demand", metavar="FOLDER", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 

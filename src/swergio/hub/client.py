@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from swergio.codec.frames import VERSION, Buffer, Frame, Op, encode, fields, parse, unpack
+from swergio.codec.frames import VERSION, Buffer, Frame, Op, Packet, encode, fields, parse, unpack
 from swergio.errors import AccessRefused, ConnectFailed, IncompatiblePeer, NameTaken, ProtocolError, SwergioError
 from swergio.hub.greeting import TEXT_OR_NONE, ChannelState, Hello, Welcome
 from swergio.hub.questions import Questions
@@ -95,7 +95,7 @@ class HubClient:
         hello = (VERSION, self.instance.name, str(self.instance), self._secret, self._unique, self._epoch)
         self._control.append(encode(Op.HELLO, *hello, payload=(state.pack(),)))
 
-    def receive(self, packet: bytes) -> None:
+    def receive(self, packet: Packet) -> None:
         """
         Take a packet that came.
 

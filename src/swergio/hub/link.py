@@ -15,7 +15,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-Buffer: TypeAlias = bytes | bytearray | memoryview
+from swergio.codec import frames
+
+Buffer: TypeAlias = frames.Buffer
+Packet: TypeAlias = frames.Packet
 
 
 class LinkEvents(Protocol):
@@ -23,9 +26,11 @@ class LinkEvents(Protocol):
     What a link tells its owner. None of these may raise.
     """
 
-    def packet_received(self, packet: bytes) -> None:
+    def packet_received(self, packet: Packet) -> None:
         """
         One whole packet came in. The owner may keep ``packet``; the link will not touch it again.
+
+        It may be in parts, as the wire carried them: joining large ones would be a copy that nobody needs.
         """
 
     def writable_again(self) -> None:
@@ -91,7 +96,10 @@ class LinkOptions:
         max_links: Connections that a listener holds at once.
         handshake_timeout: Seconds for the wire's own handshake (TLS included).
         tls_ca, tls_cert, tls_key: Paths of PEM files: whom to trust, and what to show.
-        insecure: Listening beyond loopback without token and TLS is meant.
+        curve_key: Path of the own CURVE key pair.
+        curve_hub: Path of the public key of the hub that is dialled.
+        curve_clients: Path of the public keys, in a folder or a file, that a listener lets in.
+        insecure: Listening beyond loopback without token and TLS (or CURVE) is meant.
         origins: Browser origins that may connect; none by default.
     """
 
@@ -103,6 +111,9 @@ class LinkOptions:
     tls_ca: str | None = None
     tls_cert: str | None = None
     tls_key: str | None = None
+    curve_key: str | None = None
+    curve_hub: str | None = None
+    curve_clients: str | None = None
     insecure: bool = False
     origins: tuple[str, ...] = ()
 

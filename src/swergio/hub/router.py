@@ -27,7 +27,7 @@ from typing import Any
 import msgpack
 
 from swergio.codec.batch import MAX_MESSAGES
-from swergio.codec.frames import VERSION, Buffer, Frame, Op, encode, fields, parse
+from swergio.codec.frames import VERSION, Buffer, Frame, Op, Packet, encode, fields, parse
 from swergio.errors import InvalidName, ProtocolError
 from swergio.hub.cursors import Cursor
 from swergio.hub.directory import Directory
@@ -158,7 +158,7 @@ class Router:
         except InvalidName as exc:
             raise ProtocolError(str(exc)) from exc
 
-    def receive_packet(self, session: Session, packet: bytes) -> None:
+    def receive_packet(self, session: Session, packet: Packet) -> None:
         """
         Take every frame of a packet, as `receive`.
         """

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from swergio.codec.frames import Op, encode, parse
+from swergio.codec.frames import Op, Packet, encode, parse
 from swergio.errors import ProtocolError
 from swergio.hub.link import Link, LinkOptions, Listener
 from swergio.hub.router import Refused, Router
@@ -41,7 +41,7 @@ class Connection:
         self.sent_at = now
         self.session: Session | None = None
 
-    def packet_received(self, packet: bytes) -> None:
+    def packet_received(self, packet: Packet) -> None:
         """
         Hand the frames to the router; whatever is wrong with them ends this connection only.
         """
@@ -57,7 +57,7 @@ class Connection:
             self.link.close(str(exc)[:120])
         self._hub.flush_soon()
 
-    def _take(self, packet: bytes) -> None:
+    def _take(self, packet: Packet) -> None:
         router = self._hub.router
         router.directory.now = self.link.received_at
         if self.session is not None:
@@ -161,6 +161,8 @@ class Hub:
             tls_ca=str(settings.tls_ca) if settings.tls_ca else None,
             tls_cert=str(settings.tls_cert) if settings.tls_cert else None,
             tls_key=str(settings.tls_key) if settings.tls_key else None,
+            curve_key=str(settings.curve_key) if settings.curve_key else None,
+            curve_clients=str(limits.curve_clients) if limits.curve_clients else None,
             insecure=limits.insecure,
             origins=tuple(limits.origins),
         )

@@ -13,7 +13,7 @@ from typing import Any
 
 from swergio.errors import AccessRefused, ConfigurationError, ConnectFailed, ProtocolError, SwergioError
 from swergio.hub.client import HubClient
-from swergio.hub.link import Accept, Link, LinkEvents, LinkOptions, Listener
+from swergio.hub.link import Accept, Link, LinkEvents, LinkOptions, Listener, Packet
 from swergio.messages import Instance
 from swergio.transport import NOTHING, Context, Manner, Member, Mode, Past, Transport, Will
 
@@ -151,6 +151,8 @@ class HubTransport(Transport):
             tls_ca=str(settings.tls_ca) if settings.tls_ca else None,
             tls_cert=str(settings.tls_cert) if settings.tls_cert else None,
             tls_key=str(settings.tls_key) if settings.tls_key else None,
+            curve_key=str(settings.curve_key) if settings.curve_key else None,
+            curve_hub=str(settings.curve_hub) if settings.curve_hub else None,
         )
 
     def _expect_welcome(self, link: Link) -> None:
@@ -166,7 +168,7 @@ class HubTransport(Transport):
 
     # -- events of the link ---------------------------------------------------------------------------------------
 
-    def packet_received(self, packet: bytes) -> None:
+    def packet_received(self, packet: Packet) -> None:
         """
         Take what came, and write what follows from it.
         """

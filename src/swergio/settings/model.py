@@ -56,6 +56,13 @@ def _existing(path: Path | None) -> Path | None:
     return path
 
 
+def _at_hand(path: Path | None) -> Path | None:
+    path = path.expanduser() if path else None
+    if path and not path.exists():
+        raise ValueError("the path of a folder or file that exists")
+    return path
+
+
 # The description of a type is what an error says was expected.
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False, description="a number of seconds above 0")]
 Pause = Annotated[float, Field(ge=0, allow_inf_nan=False, description="a number of seconds, 0 or more")]
@@ -66,6 +73,10 @@ Size = Annotated[
 Texts = Annotated[tuple[str, ...], BeforeValidator(_texts), Field(description="a list of texts, or one with commas")]
 Switch = Annotated[bool, Field(description="true or false")]
 File = Annotated[Path | None, AfterValidator(_existing), Field(description="the path of a file that exists")]
+
+FileOrFolder = Annotated[
+    Path | None, AfterValidator(_at_hand), Field(description="the path of a folder or file that exists")
+]
 
 
 class HubSettings(BaseModel):
@@ -80,9 +91,10 @@ class HubSettings(BaseModel):
         group_grace: Seconds that a group whose last member has gone is kept, with what it had not finished.
         history_limit: Bytes that one room keeps of what its members have handled, for those who join later.
         memory_limit: Bytes of all rooms together; at the limit senders are slowed.
-        insecure: Listening beyond loopback without a token and TLS is meant.
+        insecure: Listening beyond loopback without a token and TLS (or CURVE) is meant.
         origins: The origins of web pages that may connect; no page may unless it is named.
         linger: Seconds that a hub which was started on demand stays after its last component has gone.
+        curve_clients: The public keys that ZeroMQ components may come in with: a folder of ``*.key`` files, or a file.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -97,6 +109,7 @@ class HubSettings(BaseModel):
     insecure: Switch = False
     origins: Texts = ()
     linger: Pause = 30.0
+    curve_clients: FileOrFolder = None
 
 
 class UrlSettings(BaseSettings):
@@ -157,6 +170,8 @@ class Settings(UrlSettings):
         tls_ca: Certificates (PEM) of the authorities to trust, instead of the system's.
         tls_cert: The own certificate (PEM): a hub's, or a component's where the hub asks for one.
         tls_key: Its private key, unless ``tls_cert`` holds it.
+        curve_key: The own key pair for ZeroMQ, a file of ``swergio keys``.
+        curve_hub: The public key of the hub, for ZeroMQ; with it, connections over TCP are encrypted.
         hub: What ``swergio hub`` reads.
     """
 
@@ -178,6 +193,8 @@ class Settings(UrlSettings):
     tls_ca: File = None
     tls_cert: File = None
     tls_key: File = None
+    curve_key: File = None
+    curve_hub: File = None
     hub: HubSettings = Field(default=HubSettings(), description="a table of the hub's settings")
 
     @field_validator("dead_after")
@@ -210,9 +227,12 @@ class _Toml(TomlConfigSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         said = dict(super().__call__())
-        for key in ("token_file", "tls_ca", "tls_cert", "tls_key"):
+        for key in ("token_file", "tls_ca", "tls_cert", "tls_key", "curve_key", "curve_hub"):
             if isinstance(said.get(key), str):
                 said[key] = self._folder / Path(said[key]).expanduser()
+        hub = said.get("hub")
+        if isinstance(hub, dict) and isinstance(hub.get("curve_clients"), str):
+            said["hub"] = {**hub, "curve_clients": self._folder / Path(hub["curve_clients"]).expanduser()}
         return said
 
 

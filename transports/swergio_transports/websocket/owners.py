@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from swergio.hub.link import Packet
+
 
 class Nobody:
     """
     Owns a connection in its handshake: there is nobody to tell.
     """
 
-    def packet_received(self, packet: bytes) -> None:
+    def packet_received(self, packet: Packet) -> None:
         """
         Drop it.
         """
@@ -34,10 +36,10 @@ class Early:
     """
 
     def __init__(self) -> None:
-        self.packets: list[bytes] = []
+        self.packets: list[Packet] = []
         self.lost: tuple[str, bool] | None = None
 
-    def packet_received(self, packet: bytes) -> None:
+    def packet_received(self, packet: Packet) -> None:
         """
         Keep it.
         """
