@@ -185,7 +185,7 @@ class ClientLink(ZeroMQLink):
         return hand_over(self._socket.socket, parts)
 
     def _waits(self) -> None:
-        self._socket.touched()
+        self._socket.wait()
 
     def _release(self, at_once: bool) -> None:
         self._monitor.close()

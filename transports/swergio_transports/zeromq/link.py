@@ -27,7 +27,7 @@ import zmq
 
 from swergio.hub.link import Buffer, Link, LinkEvents
 from swergio_transports.zeromq.connection import Connection
-from swergio_transports.zeromq.sockets import Socket
+from swergio_transports.zeromq.sockets import NOW, NOW_AND_MORE, Socket
 from swergio_transports.zeromq.wire import Word, bye, printable
 
 CLOSE_TIMEOUT: Final = 2.0
@@ -156,11 +156,10 @@ class ZeroMQLink(Link):
                 self._queued -= _cost(self._queue.popleft())
         except Gone:
             self.lost("connection lost")
-            return False
         if not self.writable:
             self.writable = True
             self._resume()
-        return False
+        return bool(self._queue)
 
     def lost(self, reason: str) -> None:
         """
@@ -290,10 +289,10 @@ def hand_over(socket: Socket, parts: Sequence[Part], *to: bytes) -> bool:
     """
     try:
         for name in to:
-            socket.send(name, zmq.NOBLOCK | zmq.SNDMORE)
+            socket.send(name, NOW_AND_MORE)
         for part in parts[:-1]:
-            _send(socket, part, zmq.NOBLOCK | zmq.SNDMORE)
-        _send(socket, parts[-1], zmq.NOBLOCK)
+            _send(socket, part, NOW_AND_MORE)
+        _send(socket, parts[-1], NOW)
     except zmq.Again:
         return False
     except zmq.ZMQError as exc:

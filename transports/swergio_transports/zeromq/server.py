@@ -19,7 +19,7 @@ from swergio.hub.link import Accept, Buffer, LinkOptions
 from swergio_transports.zeromq.connection import Connection
 from swergio_transports.zeromq.link import CLOSE_TIMEOUT, ZERO_COPY, Gone, Part, ZeroMQLink, hand_over
 from swergio_transports.zeromq.options import HIGH_WATER
-from swergio_transports.zeromq.sockets import Context, LoopSocket, Monitor, Socket, receive
+from swergio_transports.zeromq.sockets import NOW, Context, LoopSocket, Monitor, Socket, receive
 from swergio_transports.zeromq.wire import Refusal, read_hello, refuse, welcome
 
 MAX_HANDSHAKES: Final = 512
@@ -119,7 +119,7 @@ class Reception:
         Have ``link`` retry when its peer may take more.
         """
         self._blocked[link] = None
-        self.socket.touched()
+        self.socket.wait()
 
     def forget(self, link: ServerLink, at_once: bool) -> None:
         """
@@ -177,16 +177,17 @@ class Reception:
             self._loop.call_soon(self._emptied)
 
     def _read(self) -> int:
-        name, *parts = receive(self.socket.socket)
-        link = self._links.get(name.bytes)
+        name = self.socket.socket.recv(NOW)
+        parts = receive(self.socket.socket)
+        link = self._links.get(name)
         if link is not None:
             link.take(parts)
         else:
-            self._meet(name.bytes, parts)
+            self._meet(name, parts)
         return sum(map(len, parts))
 
     def _meet(self, name: bytes, parts: list[zmq.Frame]) -> None:
-        if name in self._past or not parts:
+        if name in self._past:
             return
         self._monitor.drain()
         descriptor = _source(parts)

@@ -33,6 +33,11 @@ AGAIN: Final = 0.02
 
 MAX_SOCKETS: Final = 16_384
 
+# As plain integers: an operation on a flag of pyzmq takes a microsecond.
+NOW: Final = int(zmq.NOBLOCK)
+NOW_AND_MORE: Final = int(zmq.NOBLOCK | zmq.SNDMORE)
+READABLE: Final = int(zmq.POLLIN)
+
 logger = logging.getLogger("swergio.zeromq")
 
 _contexts: dict[int, Context] = {}
@@ -66,22 +71,22 @@ def receive(socket: Socket) -> list[zmq.Frame]:
     """
     Return the parts of the next message, which must be there.
     """
-    frame = socket.recv(zmq.NOBLOCK, copy=False)
+    frame = socket.recv(NOW, copy=False)
     parts = [frame]
     while frame.more:
-        frame = socket.recv(zmq.NOBLOCK, copy=False)
+        frame = socket.recv(NOW, copy=False)
         parts.append(frame)
     return parts
 
 
 class LoopSocket:
     """
-    Calls ``take`` for each message that can be read, and ``retry`` whenever there may be room to write again.
+    Calls ``take`` for each message that can be read, and ``retry`` when there may be room to write again.
 
     Args:
         socket: The socket, used on the thread of the running loop only.
         take: Reads one message, and returns its size.
-        retry: Tries again to write what found no room; returns whether there still is some.
+        retry: Tries again to write what found no room, once ``wait`` was called; returns whether some still has none.
 
     Attributes:
         paused: Nothing is read for now; ``touched`` goes on.
@@ -94,7 +99,7 @@ class LoopSocket:
         self._loop = asyncio.get_running_loop()
         self._descriptor = cast("int", socket.getsockopt(zmq.FD))
         self.paused = False
-        self._scheduled = False
+        self._scheduled = self._working = self._blocked = False
         self._timer: asyncio.TimerHandle | None = None
         self._loop.add_reader(self._descriptor, self._turn)
         self.touched()
@@ -103,9 +108,16 @@ class LoopSocket:
         """
         Look at the socket before the loop waits: something was done with it, or is wanted of it.
         """
-        if not self._scheduled:
+        if not self._scheduled and not self._working:  # who works there looks at it once more
             self._scheduled = True
             self._loop.call_soon(self._scheduled_turn)
+
+    def wait(self) -> None:
+        """
+        Have ``retry`` called until it says that all is written.
+        """
+        self._blocked = True
+        self.touched()
 
     def drain(self, limit: int = sys.maxsize) -> None:
         """
@@ -130,7 +142,7 @@ class LoopSocket:
 
     def _readable(self) -> bool:
         # Asked for in any case: this is what resets the descriptor.
-        return bool(cast("int", self.socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN) and not self.paused
+        return bool(cast("int", self.socket.getsockopt(zmq.EVENTS)) & READABLE) and not self.paused
 
     def _scheduled_turn(self) -> None:
         self._scheduled = False
@@ -139,23 +151,36 @@ class LoopSocket:
     def _turn(self) -> None:
         if self.socket.closed:
             return
+        self._working = True
+        more = True
         try:
-            self._work()
+            more = self._work()
         except zmq.ZMQError:
             logger.exception("a ZeroMQ socket failed")
+        finally:
+            self._working = False
+        if more and not self.socket.closed:
             self.touched()
 
-    def _work(self) -> None:
+    def _work(self) -> bool:
+        """
+        Take and retry; return whether there is more to do in the next turn.
+        """
         room = TURN_BYTES
         while self._readable():
-            if room <= 0:
-                self.touched()
-                break
             room -= self._take() + TURN_COST
             if self.socket.closed:
-                return
-        if self._retry is not None and self._retry() and not self.socket.closed:
+                return False
+            if room <= 0:
+                return True
+        if not self._blocked or self._retry is None:
+            return False
+        self._blocked = self._retry()
+        if self.socket.closed:
+            return False
+        if self._blocked:
             self._try_again()
+        return self._readable()  # writing may have taken the sign away
 
     def _try_again(self) -> None:
         if self._timer is None:
