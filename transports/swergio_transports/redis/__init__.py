@@ -1,0 +1,1 @@
+"""Rooms on Redis, or on what speaks its protocol: one server, a master with sentinels, or a cluster."""
