@@ -3,53 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from hiredis import ReplyError
 
 from swergio.errors import ConnectFailed, SwergioError
 from swergio.settings import Settings
-from swergio_transports.redis.address import Place, parse
+from swergio_transports.redis.address import Address, Kind, parse
 from swergio_transports.redis.calls import Call, Command, Script, Word
+from swergio_transports.redis.cluster import Cluster
+from swergio_transports.redis.deployment import Deployment, ReaderEvents
 from swergio_transports.redis.dialing import Identity
 from swergio_transports.redis.errors import BrokerLost, BrokerRefused, translated
-from swergio_transports.redis.limits import LARGEST
-from swergio_transports.redis.node import Manners, Node
+from swergio_transports.redis.node import Manners
+from swergio_transports.redis.single import Single
+from swergio_transports.redis.tls import context_of
 
-logger = logging.getLogger("swergio.redis")
-
-
-class ReaderEvents(Protocol):
-    """
-    What a broker tells the rooms, always on the loop's thread. None of these may raise or block.
-    """
-
-    def came(self, channel: bytes, data: bytes) -> None:
-        """
-        A message was published.
-        """
-
-    def hole(self, channels: Sequence[bytes], reason: str) -> None:
-        """
-        Channels are subscribed again after a break; what was published there meanwhile is gone.
-        """
-
-    def lost(self, reason: str) -> None:
-        """
-        A connection broke. Commands fail until it is back; subscriptions wait.
-        """
-
-    def back(self, identity: str) -> None:
-        """
-        All connections stand, the first time too. ``identity`` is another after a restart or a failover.
-        """
-
-    def failed(self, error: SwergioError) -> None:
-        """
-        It gave up for good: a refused password, for example. Said after `Broker.connect` returned only.
-        """
+__all__ = ["Broker", "ReaderEvents"]
 
 
 class Broker:
@@ -61,6 +32,9 @@ class Broker:
         events: Whom to tell what comes in.
         name: What the servers show for our connections.
         scripts: What is going to be run; servers are told in advance.
+
+    Raises:
+        ConfigurationError: The URL or a certificate cannot be used.
     """
 
     def __init__(
@@ -69,13 +43,10 @@ class Broker:
         self._settings = settings
         self._events = events
         self._address = parse(settings.url or "")
-        password = settings.token.get_secret_value() if settings.token else None
-        who = Identity(name, settings.username, password, None, self._address.database)
-        manners = Manners(who, settings.heartbeat, settings.dead_after, scripts=tuple(scripts))
-        self._node = Node(self._find, manners, self)
         self._first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._problem = "no answer"
-        self._stands = False
+        manners = _manners(settings, self._address, name, tuple(scripts))
+        kind = Cluster if self._address.kind is Kind.CLUSTER else Single
+        self._deployment: Deployment = kind(self._address, manners, self)
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -86,16 +57,18 @@ class Broker:
         Raises:
             AccessRefused: The user or the password is not accepted.
             IncompatiblePeer: The server is too old.
+            ConfigurationError: The server may throw away what rooms need.
             ConnectFailed: The server is not there; with the reason of the last try.
         """
-        self._node.start()
+        self._deployment.start()
         timeout = self._settings.connect_timeout
         try:
             async with asyncio.timeout(timeout):
                 await self._first
         except TimeoutError:
             await self.close()
-            reason = f"{self._problem}, within {timeout:g} s (the setting 'connect_timeout'). Is the server running?"
+            problem = self._deployment.problem
+            reason = f"{problem}, within {timeout:g} s (the setting 'connect_timeout'). Is the server running?"
             raise ConnectFailed(str(self._address), reason) from None
         except BaseException:
             await self.close()
@@ -106,21 +79,28 @@ class Broker:
         Release everything. What waits ends with `BrokerLost`.
         """
         self._first.cancel()
-        await self._node.close()
+        await self._deployment.close()
 
     @property
     def identity(self) -> str:
         """
-        Of this run of the server; another after a restart or a failover.
+        Of the servers as they run now; another after a restart or a failover.
         """
-        return self._node.server.identity if self._node.server else ""
+        return self._deployment.identity
 
     @property
     def max_body(self) -> int:
         """
         Bytes of the largest argument that the server takes.
         """
-        return self._node.server.max_body if self._node.server else LARGEST
+        return self._deployment.max_body
+
+    @property
+    def pubsub_limit(self) -> int:
+        """
+        Bytes that may wait for a subscriber before the server cuts it off; 0: as much as it likes.
+        """
+        return self._deployment.pubsub_limit
 
     # -- commands -------------------------------------------------------------------------------------------------
 
@@ -156,25 +136,13 @@ class Broker:
         Raises:
             BrokerLost: A connection is not there, or broke, or a server cannot serve now: any of them may have run.
         """
-        replies = await self._exchange(calls)
-        unknown = [at for at, reply in enumerate(replies) if _is(reply, "NOSCRIPT")]
+        replies = await self._deployment.exchange(calls)
+        unknown = [at for at, reply in enumerate(replies) if _unknown(reply)]
         if unknown:
-            again = await self._exchange([calls[at] for at in unknown], whole=True)
+            again = await self._deployment.exchange([calls[at] for at in unknown], whole=True)
             for at, reply in zip(unknown, again, strict=True):
                 replies[at] = reply
-        return [self._translated(reply) for reply in replies]
-
-    async def _exchange(self, calls: Sequence[Call | Command], *, whole: bool = False) -> list[Any]:
-        futures = self._node.send([call.words(whole=whole) for call in calls])
-        return list(await asyncio.gather(*futures))
-
-    def _translated(self, reply: Any) -> Any:
-        if not isinstance(reply, ReplyError):
-            return reply
-        error = translated(reply)
-        if isinstance(error, BrokerLost):
-            raise error
-        return error
+        return [_checked(reply) for reply in replies]
 
     # -- subscriptions --------------------------------------------------------------------------------------------
 
@@ -186,19 +154,19 @@ class Broker:
             BrokerRefused: The server does not allow it.
             BrokerLost: The broker was closed meanwhile.
         """
-        await self._node.subscribe(channels)
+        await self._deployment.subscribe(channels)
 
     async def unsubscribe(self, *channels: bytes) -> None:
         """
         Cease to be subscribed; nothing of the channels comes in once it returned.
         """
-        await self._node.unsubscribe(channels)
+        await self._deployment.unsubscribe(channels)
 
-    # -- what nodes tell ------------------------------------------------------------------------------------------
+    # -- what the deployment tells --------------------------------------------------------------------------------
 
     def came(self, channel: bytes, data: bytes) -> None:
         """
-        Pass a message on.
+        Pass it on.
         """
         self._events.came(channel, data)
 
@@ -208,38 +176,55 @@ class Broker:
         """
         self._events.hole(channels, reason)
 
-    def changed(self, node: Node, problem: str | None) -> None:
+    def lost(self, reason: str) -> None:
         """
-        Tell the rooms, if all connections stand now or one does not any more.
+        Pass it on.
         """
-        self._problem = problem or self._problem
-        stood, self._stands = self._stands, node.stands
-        if self._stands and not stood:
-            if not self._first.done():
-                self._first.set_result(None)
-            self._events.back(self.identity)
-        elif stood and not self._stands:
-            self._events.lost(self._problem)
+        self._events.lost(reason)
 
-    def moved(self, node: Node, channel: bytes) -> None:
+    def back(self, identity: str) -> None:
         """
-        A single server keeps its channels.
+        Tell who connects, too.
         """
+        self._events.back(identity)
+        if not self._first.done():
+            self._first.set_result(None)
 
     def failed(self, error: SwergioError) -> None:
         """
         Tell who connects, or the rooms.
         """
         if isinstance(error, ConnectFailed):
-            error.url = str(self._address)
+            where, error.url = error.url, str(self._address)
+            if where not in error.url:  # one of several, or one that a sentinel named
+                error.reason = f"{where}: {error.reason}"
         if self._first.done():
             self._events.failed(error)
         else:
             self._first.set_exception(error)
 
-    async def _find(self) -> Place:
-        return self._address.places[0]
+
+def _manners(settings: Settings, address: Address, name: str, scripts: tuple[Script, ...]) -> Manners:
+    password = settings.token.get_secret_value() if settings.token else None
+    context = context_of(settings) if address.secure else None
+    return Manners(
+        Identity(name, settings.username, password, context, address.database),
+        settings.heartbeat,
+        settings.dead_after,
+        recovery=settings.recovery,
+        sharded=address.kind is Kind.CLUSTER,
+        scripts=scripts,
+    )
 
 
-def _is(reply: Any, code: str) -> bool:
-    return isinstance(reply, ReplyError) and str(reply).startswith(code)
+def _unknown(reply: Any) -> bool:
+    return isinstance(reply, ReplyError) and str(reply).startswith("NOSCRIPT")
+
+
+def _checked(reply: Any) -> Any:
+    if not isinstance(reply, ReplyError):
+        return reply
+    error = translated(reply)
+    if isinstance(error, BrokerLost):
+        raise error
+    return error

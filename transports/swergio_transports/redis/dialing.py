@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from swergio.errors import AccessRefused, ConnectFailed, IncompatiblePeer
@@ -38,6 +38,12 @@ class Identity:
     password: str | None = None
     context: ssl.SSLContext | None = None
     database: int = 0
+
+    def without_database(self) -> Identity:
+        """
+        Return the same for a server that has no databases.
+        """
+        return replace(self, database=0)
 
 
 async def dial(place: Place, who: Identity, make: Callable[[], WireT]) -> WireT:

@@ -19,11 +19,11 @@ from typing import Any, Final, Protocol
 from hiredis import ReplyError
 
 from swergio.errors import AccessRefused, ConfigurationError, ConnectFailed, IncompatiblePeer, SwergioError
-from swergio_transports.redis.address import Place
+from swergio_transports.redis.address import Place, shown
 from swergio_transports.redis.calls import Script, Word
-from swergio_transports.redis.dialing import Identity, dial
-from swergio_transports.redis.errors import BrokerLost, translated
-from swergio_transports.redis.limits import Server, inspect
+from swergio_transports.redis.dialing import Identity, WireT, dial
+from swergio_transports.redis.errors import BrokerLost, BrokerRefused, translated
+from swergio_transports.redis.limits import Server, identify, inspect
 from swergio_transports.redis.reader import Reader
 from swergio_transports.redis.wire import Wire
 
@@ -74,6 +74,7 @@ class Manners:
     Attributes:
         who: Who we are to them.
         heartbeat, dead_after: See `Wire`.
+        recovery: Rooms are kept there: it must not throw them away.
         sharded: Channels belong to slots; each is subscribed by itself.
         scripts: What each of them must know.
     """
@@ -81,6 +82,7 @@ class Manners:
     who: Identity
     heartbeat: float
     dead_after: float
+    recovery: bool = True
     sharded: bool = False
     scripts: tuple[Script, ...] = ()
 
@@ -91,10 +93,12 @@ class Node:
 
     Attributes:
         server: What was found out about it, None before the first connection.
+        place: Where it was connected last.
     """
 
     def __init__(self, find: Callable[[], Awaitable[Place]], manners: Manners, owner: Owner) -> None:
         self.server: Server | None = None
+        self.place: Place | None = None
         self._find = find
         self._manners = manners
         self._owner = owner
@@ -114,8 +118,15 @@ class Node:
         """
         Begin to connect, for ever.
         """
-        keep = [(self._make_wire, self._serve_commands), (self._make_reader, self._serve_reader)]
-        self._tasks = [asyncio.create_task(self._keep(make, serve), name="swergio redis") for make, serve in keep]  # type: ignore[arg-type]
+        keep = [self._keep(self._make_wire, self._serve_commands), self._keep(self._make_reader, self._serve_reader)]
+        self._tasks = [asyncio.create_task(keeping, name="swergio redis") for keeping in keep]
+
+    @property
+    def where(self) -> str:
+        """
+        What errors call it.
+        """
+        return shown(self.place) if self.place else "nowhere"
 
     @property
     def stands(self) -> bool:
@@ -157,9 +168,11 @@ class Node:
 
     # -- subscriptions --------------------------------------------------------------------------------------------
 
-    async def subscribe(self, channels: Sequence[bytes]) -> None:
+    async def subscribe(self, channels: Sequence[bytes], *, again: str | None = None) -> None:
         """
         Subscribe; all that is published after it returned comes in. Waits for a connection if there is none.
+
+        ``again``: another node had them until now, and this is why no more. It is a hole.
 
         Raises:
             BrokerRefused: The server does not allow it.
@@ -183,7 +196,17 @@ class Node:
                 for channel in fresh:
                     self._channels.pop(channel, None)
                 raise
+            if again is not None:
+                self._owner.hole(fresh, again)
             return
+
+    def forget(self, channels: Sequence[bytes]) -> None:
+        """
+        Channels that another node has now, and whose subscriptions this one ended.
+        """
+        for channel in channels:
+            self._channels.pop(channel, None)
+        self._confirmed.difference_update(channels)
 
     async def unsubscribe(self, channels: Sequence[bytes]) -> None:
         """
@@ -219,11 +242,12 @@ class Node:
 
     # -- connections ----------------------------------------------------------------------------------------------
 
-    async def _keep(self, make: Callable[[], Wire], serve: Callable[[Wire], Awaitable[str]]) -> None:
+    async def _keep(self, make: Callable[[], WireT], serve: Callable[[WireT], Awaitable[str]]) -> None:
         pause = FIRST_PAUSE
         while True:
             try:
-                wire = await dial(await self._find(), self._manners.who, make)
+                self.place = await self._find()
+                wire = await dial(self.place, self._manners.who, make)
                 try:
                     self._problem = await serve(wire)
                     pause = FIRST_PAUSE
@@ -234,6 +258,11 @@ class Node:
                 return
             except ConnectFailed as exc:
                 self._problem = exc.reason
+            except BrokerRefused as exc:
+                if exc.code == "NOPERM":
+                    self._owner.failed(AccessRefused(self.where, str(exc)))
+                    return
+                self._problem = str(exc)
             except BrokerLost as exc:
                 self._problem = str(exc)
             self._owner.changed(self, self._problem)
@@ -247,14 +276,15 @@ class Node:
         return Reader(self._manners.heartbeat, self._manners.dead_after, self._owner.came, self._removed)
 
     async def _serve_commands(self, wire: Wire) -> str:
-        server = await inspect(wire, self.server)
+        self.server = await inspect(
+            wire, self.where, self.server, recovery=self._manners.recovery, sharded=self._manners.sharded
+        )
         for script in self._manners.scripts:
             reply = await wire.ask("SCRIPT", "LOAD", script.text)
             if isinstance(reply, ReplyError):
                 logger.debug("a script is not loaded in advance: %s", reply)
-        self.server = server
         self._commands = wire
-        self._compare()
+        self._compare(wire, self._reader)
         self._owner.changed(self, None)
         try:
             return await asyncio.shield(wire.closed)
@@ -262,12 +292,14 @@ class Node:
             self._commands = None
 
     async def _serve_reader(self, reader: Reader) -> str:
+        await identify(reader, self.where)
         self._confirmed.clear()
+        # The others are subscribed by those who wait for them, and who have to know if that is refused.
         again = [channel for channel, before in self._channels.items() if before]
-        while todo := [channel for channel in self._channels if channel not in self._confirmed]:
-            await self._confirm(reader, todo)
+        await self._confirm(reader, again)
         self._reader = reader
         self._reader_stands.set()
+        self._compare(reader, self._commands)
         if again:
             self._owner.hole(again, self._problem)
         self._owner.changed(self, None)
@@ -278,7 +310,6 @@ class Node:
             if not self._closed:
                 self._reader_stands.clear()
 
-    def _compare(self) -> None:
-        """
-        Close the older connection if the two are on different servers.
-        """
+    def _compare(self, newer: Wire, older: Wire | None) -> None:
+        if older is not None and newer.identity and older.identity not in {"", newer.identity}:
+            older.abort("the master is another server now")

@@ -53,11 +53,13 @@ class Wire(asyncio.BufferedProtocol):
 
     Attributes:
         closed: Done when the connection is gone; its result says why.
+        identity: Of the server at the other end, once that is known.
     """
 
     def __init__(self, heartbeat: float, dead_after: float) -> None:
         self._loop = asyncio.get_running_loop()
         self.closed: asyncio.Future[str] = self._loop.create_future()
+        self.identity = ""
         self._heartbeat = heartbeat
         self._dead_after = dead_after
         self._parser = Reader(notEnoughData=_NOTHING)
