@@ -1,0 +1,29 @@
+-- Find what somebody who joins wants of what was sent before.
+--
+-- ARGV: until, history, last, age
+--   until    the place where the membership begins; history: how many bytes before it are still told
+--   last     how many messages at most, -1 for any; age: how many milliseconds old at most, -1 for any
+-- Returns {place to begin at, messages of the first entry to pass over}.
+
+local till, history = tonumber(ARGV[1]), tonumber(ARGV[2])
+local last, age = tonumber(ARGV[3]), tonumber(ARGV[4])
+local place, over = till, 0
+local oldest = now / 1000 - age
+local before = text(till)
+while true do
+  -- An id without its second part is the lowest of that place.
+  local entries = redis.call('XREVRANGE', KEYS[2], '(' .. before .. '-0', '-', 'COUNT', 16)
+  for _, entry in ipairs(entries) do
+    local at, milliseconds = string.match(entry[1], '^(%d+)-(%d+)$')
+    local count = tonumber(string.match(entry[2][1], ' (%d+)$'))
+    if till - at > history or last == 0 or (age >= 0 and tonumber(milliseconds) < oldest) then
+      return {place, over}
+    end
+    place, before = tonumber(at), at
+    if last > 0 then
+      over = math.max(0, count - last)
+      last = math.max(0, last - count)
+    end
+  end
+  if #entries < 16 then return {place, over} end
+end

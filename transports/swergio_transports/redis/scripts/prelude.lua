@@ -1,0 +1,54 @@
+-- What the scripts of a log share; each begins with this text. A log is the message log of a room or of an inbox.
+--
+-- KEYS[1] meta     hash: base (where the log begins), top (where the next entry goes), fresh, order;
+--                  prior and skip: base of the log before, whose end a failover lost, and how far the places jumped
+-- KEYS[2] log      stream: id <place>-<ms>, one field "<size> <count>" whose value is the frame
+-- KEYS[3] sources  hash: "<instance>/<channel>" -> "<last number>" or "<last number> <start> <origin>"
+-- KEYS[4] members  hash: instance -> "<order> <life> <mode> <echo> <group>"
+-- KEYS[5] cursors  zset: reliable member, or "/<group>" -> everything before this place is consumed
+-- KEYS[6] kept     string: the last message that was sent to be kept, as it was published
+-- KEYS[7] channel  where entries are published as they are appended
+-- KEYS[8] who      where it is published who comes and goes
+--
+-- A place counts the bytes ever appended, and begins with the time in microseconds: so places never go back, also when
+-- a log was lost and begins again, and how far a member is behind is one subtraction. They are below 2^53, where
+-- Lua's numbers are exact.
+
+local LIFETIME = 7200 -- seconds that a log outlives its last use
+local FRESH = 60
+
+local function text(number) return string.format('%.0f', number) end
+
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+
+-- Keep what is in use; once in a minute is enough, unless a key is new.
+local function touch()
+  redis.call('HSET', KEYS[1], 'fresh', time[1])
+  for key = 1, 6 do redis.call('EXPIRE', KEYS[key], LIFETIME) end
+end
+
+-- Return base and top, of a new log if there is none, and whether it is time to touch it.
+local function open()
+  local base, top, fresh = unpack(redis.call('HMGET', KEYS[1], 'base', 'top', 'fresh'))
+  if base then return tonumber(base), tonumber(top), time[1] - (fresh or 0) > FRESH end
+  redis.call('HSET', KEYS[1], 'base', text(now), 'top', text(now))
+  return now, now, true
+end
+
+local function number_of(source)
+  local value = redis.call('HGET', KEYS[3], source)
+  return value and tonumber(string.match(value, '^%d+')) or 0
+end
+
+-- Store an entry and publish it. ``head``: publish only so many bytes, as receivers shall fetch it; 0: all.
+local function store(top, threshold, size, count, frame, head, verb)
+  local milliseconds = math.floor(now / 1000)
+  redis.call('XADD', KEYS[2], 'MINID', '~', text(threshold), text(top) .. '-' .. text(milliseconds),
+    text(size) .. ' ' .. count, frame)
+  redis.call('HSET', KEYS[1], 'top', text(top + size))
+  local shown = head > 0 and string.sub(frame, 1, head) or frame
+  local message = struct.pack('>I8I8I8I8', top, size, milliseconds, head > 0 and 1 or 0) .. shown
+  redis.call(verb, KEYS[7], message)
+  return message
+end
