@@ -14,13 +14,16 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import redis
 
 from tests.servers.binary import server_binary
 
 DEADLINE = 20.0
+
+Lines: TypeAlias = str | list[str]
+"""What an option is: one line of it, or several."""
 TRIES = 5
 
 
@@ -43,19 +46,19 @@ class RedisServer:
     Args:
         configuration: Lines of its configuration file, as ``maxmemory="10mb"``; underscores become dashes. A list
             gives several lines.
-        sentinel: It is a sentinel.
+        watches: It is a sentinel.
 
     Attributes:
         port: Where it listens, on 127.0.0.1; the same after `restart`.
         folder: Its own, with its files, its log and its Unix socket.
     """
 
-    def __init__(self, *, sentinel: bool = False, **configuration: str | list[str]) -> None:
+    def __init__(self, *, watches: bool = False, **configuration: Lines) -> None:
         self.port = 0
         self.folder = Path(tempfile.mkdtemp(prefix="swergio-redis-"))
         self.socket = self.folder / "socket"
-        self._sentinel = sentinel
-        self._configuration: dict[str, str | list[str]] = {} if sentinel else {"save": '""', "appendonly": "no"}
+        self._watches = watches
+        self._configuration: dict[str, Lines] = {} if watches else {"save": '""', "appendonly": "no"}
         self._configuration |= {key.replace("_", "-"): value for key, value in configuration.items()}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -154,7 +157,7 @@ class RedisServer:
         """
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [server_binary(), self._write_configuration(), *(["--sentinel"] if self._sentinel else [])],
+                [server_binary(), self._write_configuration(), *(["--sentinel"] if self._watches else [])],
                 cwd=self.folder,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -169,9 +172,9 @@ class RedisServer:
 
     def _write_configuration(self) -> Path:
         path = self.folder / "server.conf"
-        if not (self._sentinel and path.exists()):  # a sentinel rewrites its own
+        if not (self._watches and path.exists()):  # a sentinel rewrites its own
             lines = [f"port {self.port}", "bind 127.0.0.1", f"dir {self.folder}"]
-            if not self._sentinel:
+            if not self._watches:
                 lines.append(f"unixsocket {self.socket}")
             for key, value in self._configuration.items():
                 lines += [f"{key} {line}" for line in ([value] if isinstance(value, str) else value)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -63,6 +64,8 @@ async def dial(place: Place, who: Identity, make: Callable[[], WireT]) -> WireT:
             async with asyncio.timeout(DIAL_TIMEOUT):
                 await _open(place, who, wire)
                 await _greet(url, who, wire)
+        except ConnectFailed:  # which is an OSError, too
+            raise
         except TimeoutError:
             raise ConnectFailed(url, f"no answer within {DIAL_TIMEOUT:g} s") from None
         except (BrokerLost, OSError) as exc:
@@ -110,4 +113,4 @@ def _why(exc: OSError) -> str:
         return f"its certificate is not trusted ({exc.verify_message}); name its authority in tls_ca"
     if isinstance(exc, ssl.SSLError):
         return f"TLS failed ({exc.reason or exc})"
-    return exc.strerror or str(exc) or type(exc).__name__
+    return os.strerror(exc.errno) if exc.errno else str(exc) or type(exc).__name__

@@ -14,17 +14,23 @@ of life, and no byte for too long is death.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
+import struct
 import threading
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from hiredis import ProtocolError, PushNotification, Reader, ReplyError
 
 from swergio_transports.redis.calls import Word, packed
 from swergio_transports.redis.errors import BrokerLost
+
+with contextlib.suppress(ImportError):  # not on Windows
+    import fcntl
+    import termios
 
 READ_SIZE: Final = 256 * 1024
 USER_TIMEOUT: Final = 20_000
@@ -108,9 +114,12 @@ class Wire(asyncio.BufferedProtocol):
     @property
     def unsent(self) -> int:
         """
-        Bytes that wait for the socket.
+        Bytes that the other end's kernel has not taken, as far as it is known: on Linux those of ours count too.
         """
-        return self._transport.get_write_buffer_size() if self._transport else 0
+        if self._transport is None:
+            return 0
+        sock = self._transport.get_extra_info("socket")
+        return self._transport.get_write_buffer_size() + (outgoing(sock.fileno()) if sock is not None else 0)
 
     def abort(self, reason: str) -> None:
         """
@@ -126,8 +135,7 @@ class Wire(asyncio.BufferedProtocol):
         """
         The socket is connected.
         """
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
         sock = transport.get_extra_info("socket")
         if sock is not None and sock.family != getattr(socket, "AF_UNIX", None):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -221,6 +229,20 @@ class Wire(asyncio.BufferedProtocol):
         if silence >= self._heartbeat and not self._waiting:
             self.send([("PING",)])
         self._timer = self._loop.call_later(period, self._look)
+
+
+def outgoing(file: int) -> int:
+    """
+    Return how many bytes the kernel holds that were not acknowledged; 0 where it does not tell.
+
+    It holds megabytes. Over a slow line they take longer than a server may be silent, and nothing else shows that
+    they are on their way.
+    """
+    try:
+        (count,) = struct.unpack("i", fcntl.ioctl(file, termios.TIOCOUTQ, bytes(4)))
+    except (NameError, OSError, ValueError):
+        return 0
+    return int(count)
 
 
 def refused(reply: Any) -> str | None:
