@@ -25,7 +25,7 @@ class RedisCluster:
     """
 
     def __init__(self, *, replicas: bool = False, **configuration: Lines) -> None:
-        configuration = {
+        everywhere: dict[str, Lines] = {
             "cluster_enabled": "yes",
             "cluster_node_timeout": "1000",
             "repl_diskless_sync_delay": "0",
