@@ -15,7 +15,6 @@ from typing import Any, Final, NamedTuple
 from swergio.codec.batch import MESSAGE_COST
 from swergio.codec.frames import Buffer, Frame, Op, encode, fields, parse
 from swergio.errors import ProtocolError
-from swergio.outbox import Outbound
 
 INLINE: Final = 128 * 1024
 """Larger payloads are not published but fetched: what waits for a subscriber counts for its output buffer."""
@@ -66,13 +65,11 @@ class Mark(NamedTuple):
     origin: str
 
 
-def delivery(sender: str, batch: Outbound, after: int, count: int, payload: Sequence[Buffer]) -> list[Buffer]:
+def batch(header: Sequence[Any], payload: Sequence[Buffer], *, aligned: bool = False) -> list[Buffer]:
     """
-    Return the frame of a batch.
+    Return the frame of a batch; ``header`` holds the fields of `Delivery`.
     """
-    channel = batch.channel
-    header = (sender, channel.number, after, batch.first, count, batch.room, channel.to)
-    return encode(Op.DELIVER, *header, payload=payload, aligned=batch.aligned)
+    return encode(Op.DELIVER, *header, payload=payload, aligned=aligned)
 
 
 def mark(sender: str, channel: int, number: int, origin: str) -> list[Buffer]:

@@ -1,4 +1,4 @@
-"""The scripts of a log, each read when it is first used."""
+"""The Lua scripts of this package, each read when it is first used."""
 
 from __future__ import annotations
 
@@ -8,22 +8,26 @@ from typing import Final
 
 from swergio_transports.redis.calls import Script
 
-NAMES: Final = ("append", "join", "leave", "state", "mark", "past")
+OF_LOGS: Final = ("append", "join", "leave", "mark", "past", "state")
+"""They share ``prelude.lua``, and the keys that it explains."""
+
+OTHERS: Final = ("beat", "bury", "condemn", "name", "register")
 
 
 @functools.cache
 def script(name: str) -> Script:
     """
-    Return a script of this package, behind what all of them share.
+    Return one of them.
     """
-    folder = resources.files(__package__).joinpath("scripts")
-    return Script(
-        "\n".join(folder.joinpath(f"{part}.lua").read_text("utf-8") for part in ("prelude", name)),
-    )
+    return Script(_text("prelude") + "\n" + _text(name) if name in OF_LOGS else _text(name))
 
 
 def scripts() -> list[Script]:
     """
     Return all of them.
     """
-    return [script(name) for name in NAMES]
+    return [script(name) for name in (*OF_LOGS, *OTHERS)]
+
+
+def _text(name: str) -> str:
+    return resources.files(__package__).joinpath("scripts", f"{name}.lua").read_text("utf-8")

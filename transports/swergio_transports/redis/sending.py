@@ -173,6 +173,7 @@ class Sender:
         self._verb = verb
         self._active: dict[Way, None] = {}
         self._observations: deque[Job] = deque()
+        self._observing: dict[Job, None] = {}
 
     # -- what to do -----------------------------------------------------------------------------------------------
 
@@ -183,6 +184,7 @@ class Sender:
         jobs: list[Job] = []
         while self._observations:
             jobs.append(self._observations.popleft())
+            self._observing[jobs[-1]] = None
         taken = 0
         while taken < PIPELINE and (batch := self._outbox.take()) is not None:
             way = self._way(batch.channel)
@@ -273,7 +275,8 @@ class Sender:
         payload: Sequence[Buffer],
     ) -> Call:
         count = last - first + 1
-        frame = entries.delivery(self._instance, batch, after, first, count, payload)
+        header = (self._instance, batch.channel.number, after, first, count, batch.room, batch.channel.to)
+        frame = entries.batch(header, payload, aligned=batch.aligned)
         size = entries.cost(count, payload)
         head = len(frame[0]) if size > entries.INLINE else 0
         source = f"{self._instance}/{batch.channel.number}"
@@ -299,6 +302,8 @@ class Sender:
                 self._appended(job.way, job.item, job, reply, now)
             elif job.kind == "resolve":
                 self._resolved(job.way, job.item, reply, now)
+            else:
+                self._observing.pop(job, None)
 
     def _probed(self, job: Job, reply: Any) -> None:
         if isinstance(reply, int) and reply:
@@ -424,14 +429,16 @@ class Sender:
             way.items.clear()
             way.go_on()
         self._active.clear()
+        self._observations.extendleft(reversed(self._observing))
+        self._observing.clear()
         self._outbox.rewind({})
 
     @property
-    def idle(self) -> bool:
+    def told_observers(self) -> bool:
         """
-        Whether nothing is under way.
+        Whether the observers have what was acknowledged.
         """
-        return not self._active and not self._observations
+        return not self._observations and not self._observing
 
     def marks(self) -> list[Call]:
         """

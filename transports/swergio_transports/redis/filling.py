@@ -1,0 +1,168 @@
+"""Reading what was not published to us, or not whole: holes, large payloads, what handlers were not ready for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Final
+
+from swergio.messages import Instance
+from swergio_transports.redis import members
+from swergio_transports.redis.broker import Broker
+from swergio_transports.redis.calls import Call, Command
+from swergio_transports.redis.errors import BrokerLost, BrokerRefused
+from swergio_transports.redis.reading import Reading, State
+from swergio_transports.redis.receiving import Receiver
+from swergio_transports.redis.scripts import script
+
+logger = logging.getLogger("swergio.redis")
+
+PAUSE: Final = 0.1
+LOOKS: Final = 512
+"""Logs that are compared with the server at once."""
+
+SILENCE: Final = 1.0
+MAX_SILENCE: Final = 30.0
+
+
+class Filling:
+    """
+    Fetches what a receiver lacks.
+
+    Args:
+        instance: Who reads.
+        receiver: Knows what is lacking.
+        broker: Fetches it.
+        rejoin: Called with logs that the server does not know the instance to be a member of.
+    """
+
+    def __init__(
+        self,
+        instance: Instance,
+        receiver: Receiver,
+        broker: Broker,
+        rejoin: Callable[[Sequence[Reading]], Awaitable[None]],
+    ) -> None:
+        self._instance = instance
+        self._receiver = receiver
+        self._broker = broker
+        self._rejoin = rejoin
+        self._loop = asyncio.get_running_loop()
+        self._tasks: dict[Reading, asyncio.Task[None]] = {}
+        self._silences: dict[Reading, float] = {}
+
+    # -- fetching -------------------------------------------------------------------------------------------------
+
+    def pump(self) -> None:
+        """
+        Fetch what is wanted.
+        """
+        wanting = self._receiver.wanting
+        for reading in list(wanting):
+            if reading not in self._tasks:
+                del wanting[reading]
+                if reading.wanted() is not None:
+                    self._spawn(reading, self._fill(reading))
+
+    def _spawn(self, reading: Reading, work: Any) -> None:
+        task = self._tasks[reading] = asyncio.create_task(work, name="swergio redis reading")
+        task.add_done_callback(lambda task: self._ended(reading))
+
+    def _ended(self, reading: Reading) -> None:
+        self._tasks.pop(reading, None)
+        if reading in self._receiver.wanting:
+            self.pump()
+
+    async def _fill(self, reading: Reading) -> None:
+        try:
+            while (span := reading.wanted()) is not None and self._receiver.is_read(reading):
+                reading.fetching = True
+                start, end = span
+                log = reading.keys.log
+                items = await self._broker.ask(log, "XRANGE", log, start, end - 1)
+                if self._receiver.is_read(reading) and self._receiver.fetched(reading, items):
+                    reading = await self._place(reading)  # noqa: PLW2901
+        except BrokerLost:
+            pass  # it is looked at again when a connection stands
+        except BrokerRefused as exc:
+            logger.error("%s cannot be read: %s", reading.keys.log, exc)
+            await asyncio.sleep(PAUSE)
+            self._receiver.wanting[reading] = None
+        finally:
+            reading.fetching = False
+
+    async def _place(self, reading: Reading) -> Reading:
+        reading.fetching = True
+        answer = await self._broker.run(script("state"), reading.keys, (self._instance, reading.next))
+        base, top, member, first, flat = answer
+        if not base or not member:
+            await self._rejoin([reading])
+            return await self._place(reading) if self._receiver.is_read(reading) else reading
+        if not self._receiver.is_read(reading):
+            return reading
+        return self._receiver.stands(reading, State(base, top, bool(member), first, members.positions(flat)))
+
+    # -- looking --------------------------------------------------------------------------------------------------
+
+    async def look(self, readings: Iterable[Reading]) -> None:
+        """
+        Compare logs with the server: their tops, and whether we are still a member.
+
+        Raises:
+            BrokerLost: A connection broke.
+        """
+        todo = [reading for reading in readings if not reading.joining]
+        for start in range(0, len(todo), LOOKS):
+            await self._look(todo[start : start + LOOKS])
+        self.pump()
+
+    async def _look(self, readings: Sequence[Reading]) -> None:
+        seen = [reading.next for reading in readings]
+        calls: list[Call | Command] = []
+        for reading in readings:
+            keys = reading.keys
+            calls.append(Command(keys.meta, ("HMGET", keys.meta, "base", "top")))
+            calls.append(Command(keys.members, ("HEXISTS", keys.members, self._instance)))
+        replies = await self._broker.run_all(calls)
+        lost = []
+        for reading, place, about, member in zip(readings, seen, replies[::2], replies[1::2], strict=True):
+            if isinstance(about, BrokerRefused) or isinstance(member, BrokerRefused):
+                continue
+            base, top = (int(value) if value else 0 for value in about)
+            if base != reading.base or top < place or not member:
+                lost.append(reading)
+            elif self._receiver.is_read(reading):
+                reading.top = max(reading.top, top)
+                self._receiver.wanting[reading] = None
+        lost = [reading for reading in lost if self._receiver.is_read(reading)]
+        if lost:
+            await self._rejoin(lost)
+            for reading in lost:
+                if self._receiver.is_read(reading):
+                    await self._place(reading)
+
+    async def look_at_silent(self) -> None:
+        """
+        Look at the logs in which nothing came for a second, again and again, ever more rarely.
+        """
+        now = self._loop.time()
+        silent = []
+        for reading in self._receiver:
+            quiet = now - reading.heard
+            if quiet < SILENCE:
+                self._silences.pop(reading, None)
+            elif quiet >= (after := self._silences.get(reading, SILENCE)):
+                self._silences[reading] = min(quiet + 2 * after, quiet + MAX_SILENCE)
+                silent.append(reading)
+        self._silences = {reading: at for reading, at in self._silences.items() if self._receiver.is_read(reading)}
+        await self.look(silent)
+
+    async def close(self) -> None:
+        """
+        Cease.
+        """
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
