@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,9 @@ import swergio.asyncio
 from swergio.hub import HubThread
 from swergio.portal import Portal
 from swergio.settings import Settings, load
+from tests.servers.fixtures import shared_server
+
+__all__ = ["component_settings", "face", "hub_settings", "make", "scheme", "shared_server", "url"]
 
 DEADLINE = 20.0
 
@@ -113,7 +117,7 @@ def face(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=["ws", "memory"])
+@pytest.fixture(params=["ws", "memory", "redis"])
 def scheme(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -127,7 +131,11 @@ def hub_settings() -> dict[str, Any]:
 
 
 @pytest.fixture
-def url(scheme: str, hub_settings: dict[str, Any]) -> Iterator[str]:
+def url(scheme: str, hub_settings: dict[str, Any], request: pytest.FixtureRequest) -> Iterator[str]:
+    if scheme == "redis":
+        server = request.getfixturevalue("shared_server")
+        yield f"{server.url}?namespace={uuid.uuid4().hex}"
+        return
     listen = {"ws": "ws://127.0.0.1:0", "memory": f"memory://test-{next(_numbers)}"}[scheme]
     settings: Settings = load(listen, **hub_settings)
     with HubThread([listen], settings) as hub:
@@ -135,13 +143,22 @@ def url(scheme: str, hub_settings: dict[str, Any]) -> Iterator[str]:
 
 
 @pytest.fixture
-def make(url: str, face: str) -> Iterator[Callable[..., Any]]:
+def component_settings(scheme: str, hub_settings: dict[str, Any]) -> dict[str, Any]:
+    """
+    Settings that each component is given: with Redis the limits of rooms are theirs, as there is no hub.
+    """
+    return hub_settings if scheme == "redis" else {}
+
+
+@pytest.fixture
+def make(url: str, face: str, component_settings: dict[str, Any]) -> Iterator[Callable[..., Any]]:
     """
     A function that makes components of the face and deployment under test; they are closed at the end.
     """
     made: list[Any] = []
 
     def component(name: str, **settings: Any) -> Any:
+        settings = {**component_settings, **settings}
         made.append((PlainFace if face == "plain" else AsyncFace)(name, url, **settings))
         return made[-1]
 

@@ -11,9 +11,9 @@ import pytest
 
 from swergio.passes import Node
 from tests.live import conftest as live
-from tests.live.conftest import face, hub_settings, scheme, url
+from tests.live.conftest import component_settings, face, hub_settings, scheme, shared_server, url
 
-__all__ = ["face", "hub_settings", "scheme", "url"]
+__all__ = ["component_settings", "face", "hub_settings", "scheme", "shared_server", "url"]
 
 Function = Callable[..., Any]
 
@@ -123,13 +123,14 @@ Makes a component of the face under test; the asyncio one is used as if it were 
 
 
 @pytest.fixture
-def make(url: str, face: str) -> Iterator[Make]:
+def make(url: str, face: str, component_settings: dict[str, Any]) -> Iterator[Make]:
     """
     A function that makes components of the face and deployment under test; they are closed at the end.
     """
     made: list[Any] = []
 
     def component(name: str, **settings: Any) -> Any:
+        settings = {**component_settings, **settings}
         made.append((PlainFace if face == "plain" else AsyncFace)(name, url, **settings))
         return made[-1]
 

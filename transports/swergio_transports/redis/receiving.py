@@ -72,14 +72,43 @@ class Receiver:
         self._channels[keys.channel] = reading
         return reading
 
-    def joined(self, reading: Reading, base: int, top: int, positions: list[Position]) -> None:
+    def joined(
+        self,
+        reading: Reading,
+        base: int,
+        top: int,
+        positions: list[Position],
+        start: int = 0,
+        over: int = 0,
+        kept: bytes | None = None,
+    ) -> None:
         """
         The membership of `begin` is in force, and begins at ``top``.
+
+        Args:
+            reading, base, top, positions: Of the log.
+            start: Where what is wanted of the past begins, 0 for none of it.
+            over: How many messages of the first entry there are not wanted.
+            kept: The kept message of the room, as it was published.
         """
         reading.joined(base, top)
         if not reading.observed:
-            self._sources.begin(reading, positions)  # type: ignore[arg-type]
+            self._sources.begin(reading, positions)
+        if start and start < top:
+            reading.next = reading.consumed = start
+            reading.pass_over = over
+        if kept is not None:
+            self._deliver_kept(reading, published(kept))
         self._go_on(reading)
+
+    def _deliver_kept(self, reading: Reading, entry: Entry) -> None:
+        if entry.place >= reading.next or entry.frame is None:
+            return  # it comes with the rest of the past, or is newer than the membership
+        what, payload = opened(entry.frame)
+        if isinstance(what, Delivery) and (what.sender != self._instance or reading.echo):
+            reading.pass_over, passed = what.count - 1, reading.pass_over
+            self._deliver(reading, entry._replace(end=reading.next), what, payload, past=True)
+            reading.pass_over = passed
 
     def end(self, reading: Reading) -> None:
         """
@@ -183,10 +212,11 @@ class Receiver:
             return
         if isinstance(what, Mark):
             source = Source(what.sender, what.channel)
-            missing = self._sources.mark(reading, source, what.number, what.origin)  # type: ignore[arg-type]
+            missing = self._sources.mark(reading, source, what.number, what.origin)
             self._lose(reading, reading.room or "", source, missing)
             self._settle(reading)
         elif (what.sender == self._instance and not reading.echo) or not self._is_new(reading, what, past=past):
+            reading.pass_over = 0
             self._settle(reading)
         else:
             self._deliver(reading, entry, what, payload, past=past)
@@ -197,12 +227,13 @@ class Receiver:
         source = Source(what.sender, what.channel)
         last = what.first + what.count - 1
         if past:
+            self._sources.repeat(reading, source, last)
             return True
         if reading.observed:
             new = self._seen.get(source, 0) < what.first
             self._seen[source] = last
             return new
-        missing = self._sources.deliver(reading, source, what.to, what.after, what.first, last)  # type: ignore[arg-type]
+        missing = self._sources.deliver(reading, source, what.to, what.after, what.first, last)
         if missing is None:
             self.duplicates += what.count
             return False
@@ -230,13 +261,14 @@ class Receiver:
                 receipt,
                 not reading.reliable,
                 past,
+                reading.manner.group is not None,
             )
         )
 
     def _compare(self, reading: Reading) -> None:
         positions = reading.missed()
         if positions and not reading.observed:
-            for source, missing in self._sources.compare(reading, positions):  # type: ignore[arg-type]
+            for source, missing in self._sources.compare(reading, positions):
                 self._lose(reading, reading.room or "", source, missing)
 
     def _lose(self, reading: Reading, room: str, source: Source, count: int) -> None:

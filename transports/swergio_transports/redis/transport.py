@@ -51,7 +51,7 @@ class RedisTransport(Transport):
         self._keys = Keys(settings.namespace)
         self._verb = "SPUBLISH" if parse(settings.url or "").kind is Kind.CLUSTER else "PUBLISH"
         limits = Limits(settings.hub.room_limit, settings.hub.history_limit)
-        self._broker = Broker(settings, self, name=f"swergio {context.instance.name}"[:64], scripts=scripts())
+        self._broker = Broker(settings, self, name=_shown(context.instance), scripts=scripts())
         self._receiver = Receiver(context.instance, context.events, self._keys, settings.window)
         self._sender = Sender(context.instance, context.outbox, context.events, self._keys, limits, self._verb)
         self._rounds = Rounds(self._sender, self._broker, self._settled)
@@ -201,6 +201,7 @@ class RedisTransport(Transport):
     async def _join(self, room: str, manner: Manner, past: Past) -> None:
         receiver = self._receiver
         await self._presence.note_room(room, manner)
+        await self._broker.ask(self._keys.rooms, "ZADD", self._keys.rooms, int(time.time()), room)
         reading = receiver.rooms.get(room)
         if reading is not None:
             reading.manner = manner
@@ -225,8 +226,20 @@ class RedisTransport(Transport):
         except BaseException:
             self._receiver.end(reading)
             raise
-        self._receiver.joined(reading, base, top, positions)
+        start, over, kept = await self._look_back(reading, top, past)
+        self._receiver.joined(reading, base, top, positions, start, over, kept)
         self._filling.pump()
+
+    async def _look_back(self, reading: Reading, top: int, past: Past) -> tuple[int, int, bytes | None]:
+        start, over, kept = top, 0, None
+        if past.last is not None or past.age is not None:
+            last = -1 if past.last is None else past.last
+            age = -1 if past.age is None else int(past.age * 1000)
+            arguments = (top, self._settings.hub.history_limit, last, age)
+            start, over = await self._broker.run(script("past"), reading.keys, arguments)
+        if past.kept:
+            kept = await self._broker.ask(reading.keys.kept, "GET", reading.keys.kept)
+        return start, over, kept
 
     async def _run_join(self, reading: Reading) -> tuple[int, int, bool, list[Any]]:
         base, top, member, flat = await self._broker.run(*self._joining(reading))
@@ -474,3 +487,10 @@ class RedisTransport(Transport):
                     await self._report_now()
                     await self._presence.bye()
         await self._broker.close()
+
+
+def _shown(instance: str) -> str:
+    """
+    Return what a server lists the component's connections as: it takes no spaces, and printable ASCII alone.
+    """
+    return "swergio:" + "".join(letter if "!" <= letter <= "~" else "_" for letter in instance)
