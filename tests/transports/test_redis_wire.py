@@ -44,7 +44,7 @@ def test_commands_are_packed_as_the_parser_of_a_server_reads_them(commands: list
 
 def test_what_is_large_is_not_copied() -> None:
     large = bytearray(COPIED)
-    assert any(piece is large for piece in packed([["SET", "key", large]]))
+    assert any(piece is large for piece in packed([["SET", "key", [b"head", large]]]))
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ with contextlib.suppress(ImportError):  # not on Windows
     import fcntl
     import termios
 
-READ_SIZE: Final = 256 * 1024
+READ_SIZE: Final = 1024 * 1024
 USER_TIMEOUT: Final = 20_000
 """Milliseconds after which the kernel gives up on bytes that nobody acknowledges."""
 
