@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from swergio.codec.batch import MESSAGE_COST
-from swergio.codec.frames import Buffer, Frame, Op, encode, fields, parse
+from swergio.codec.frames import Buffer, Frame, Op, encode, fields, parse, unpack
 from swergio.errors import ProtocolError
 
 INLINE: Final = 128 * 1024
@@ -126,6 +126,19 @@ def opened(frame: memoryview) -> tuple[Delivery | Mark, memoryview]:
             return Delivery(*fields(parsed, str, int, int, int, int, str, TEXT_OR_NONE)), parsed.payload
         return _mark(parsed), parsed.payload
     raise ProtocolError("an empty entry")
+
+
+def heading(head: bytes) -> Delivery:
+    """
+    Return the header of a batch from the beginning of its frame.
+
+    Raises:
+        ProtocolError: It is nothing of ours.
+    """
+    size = int.from_bytes(head[2:4], "little")
+    fixed = len(head) >= 8 + size
+    frame = Frame(Op.DELIVER, unpack(head[8 : 8 + size], list) if fixed else [], memoryview(b""))
+    return Delivery(*fields(frame, str, int, int, int, int, str, TEXT_OR_NONE))
 
 
 def _mark(frame: Frame) -> Mark:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final
@@ -15,6 +16,7 @@ from swergio_transports.redis.errors import BrokerLost, BrokerRefused
 from swergio_transports.redis.reading import Reading, State
 from swergio_transports.redis.receiving import Receiver
 from swergio_transports.redis.scripts import script
+from swergio_transports.redis.sharing import Share
 
 logger = logging.getLogger("swergio.redis")
 
@@ -34,7 +36,9 @@ class Filling:
         instance: Who reads.
         receiver: Knows what is lacking.
         broker: Fetches it.
+        verb: The command that publishes.
         rejoin: Called with logs that the server does not know the instance to be a member of.
+        connected: Whether it is worth trying again now; if not, all logs are looked at when it is.
     """
 
     def __init__(
@@ -42,15 +46,20 @@ class Filling:
         instance: Instance,
         receiver: Receiver,
         broker: Broker,
+        verb: str,
         rejoin: Callable[[Sequence[Reading]], Awaitable[None]],
+        connected: Callable[[], bool],
     ) -> None:
         self._instance = instance
         self._receiver = receiver
         self._broker = broker
+        self._verb = verb
         self._rejoin = rejoin
+        self._connected = connected
         self._loop = asyncio.get_running_loop()
         self._tasks: dict[Reading, asyncio.Task[None]] = {}
         self._silences: dict[Reading, float] = {}
+        self._closed = False
 
     # -- fetching -------------------------------------------------------------------------------------------------
 
@@ -59,18 +68,62 @@ class Filling:
         Fetch what is wanted.
         """
         wanting = self._receiver.wanting
-        for reading in list(wanting):
+        for reading in () if self._closed else list(wanting):
             if reading not in self._tasks:
                 del wanting[reading]
-                if reading.wanted() is not None:
+                if isinstance(reading, Share):
+                    self._spawn(reading, self._work(reading))
+                elif reading.wanted() is not None:
                     self._spawn(reading, self._fill(reading))
+
+    async def _work(self, share: Share) -> None:
+        asked = share.ask(self._loop.time())
+        if asked is None:
+            return
+        count, mine, finished = asked
+        try:
+            answer = await self._broker.run(*self._work_call(share, count, mine, finished))
+            if not self._receiver.is_read(share):
+                return
+            if answer[0] >= 0:
+                self._receiver.given(share, answer, count)
+                return
+            logger.debug("%s does not know us as a member of the group", share.keys.log)
+            await self._rejoin([share])
+        except BrokerLost:
+            pass
+        except BrokerRefused as exc:
+            logger.warning("%s has forgotten the group: %s", share.keys.log, exc)
+            with contextlib.suppress(BrokerLost):
+                await self._rejoin([share])
+            await asyncio.sleep(PAUSE)
+        share.lost()
+        if self._connected():
+            self._receiver.wanting[share] = None
+
+    def _work_call(self, share: Share, count: int, mine: bool, finished: Sequence[bytes]) -> Call:
+        manner = share.manner
+        words = (manner.group or "", self._instance, int(manner.echo), count, self._verb, int(mine), *finished)
+        return Call(script("work"), share.keys, words)
+
+    async def finish(self, share: Share) -> None:
+        """
+        Tell the server what was finished, before the membership ends: others would do it again.
+
+        Raises:
+            BrokerLost: It may not know.
+        """
+        if share.finished:
+            await self._broker.run(*self._work_call(share, 0, mine=False, finished=tuple(share.finished)))
 
     def _spawn(self, reading: Reading, work: Any) -> None:
         task = self._tasks[reading] = asyncio.create_task(work, name="swergio redis reading")
-        task.add_done_callback(lambda task: self._ended(reading))
+        task.add_done_callback(lambda task: self._ended(reading, task))
 
-    def _ended(self, reading: Reading) -> None:
+    def _ended(self, reading: Reading, task: asyncio.Task[None]) -> None:
         self._tasks.pop(reading, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("reading of %s ended", reading.keys.log, exc_info=error)
         if reading in self._receiver.wanting:
             self.pump()
 
@@ -118,7 +171,7 @@ class Filling:
         self.pump()
 
     async def _look(self, readings: Sequence[Reading]) -> None:
-        seen = [reading.next for reading in readings]
+        seen = [reading.seen for reading in readings]
         calls: list[Call | Command] = []
         for reading in readings:
             keys = reading.keys
@@ -134,6 +187,8 @@ class Filling:
                 lost.append(reading)
             elif self._receiver.is_read(reading):
                 reading.top = max(reading.top, top)
+                if isinstance(reading, Share):
+                    reading.hungry = True
                 self._receiver.wanting[reading] = None
         lost = [reading for reading in lost if self._receiver.is_read(reading)]
         if lost:
@@ -153,7 +208,8 @@ class Filling:
             if quiet < SILENCE:
                 self._silences.pop(reading, None)
             elif quiet >= (after := self._silences.get(reading, SILENCE)):
-                self._silences[reading] = min(quiet + 2 * after, quiet + MAX_SILENCE)
+                pause = SILENCE if isinstance(reading, Share) else min(2 * after, MAX_SILENCE)
+                self._silences[reading] = quiet + pause
                 silent.append(reading)
         self._silences = {reading: at for reading, at in self._silences.items() if self._receiver.is_read(reading)}
         await self.look(silent)
@@ -162,6 +218,7 @@ class Filling:
         """
         Cease.
         """
+        self._closed = True
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()

@@ -54,6 +54,12 @@ class Keys:
         """
         return self._log(f"inbox:{instance}", f"{int(lane)}:")
 
+    def notices(self, instance: str) -> bytes:
+        """
+        Return the channel on which an instance hears what became of its messages.
+        """
+        return self._key(f"inbox:{instance}", "notices")
+
     def instances(self, name: str) -> bytes:
         """
         Return the key of the instances of a name.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgpack
 
@@ -30,6 +30,8 @@ from swergio_transports.redis.sending import Flag, Limits
 logger = logging.getLogger("swergio.redis")
 
 TRIES = 3
+GROUP = "\n"
+"""Begins the entries of the registry that are groups without members: group, line feed, room. No name has one."""
 
 
 @dataclass(slots=True)
@@ -49,6 +51,15 @@ class Own:
     wills: int = 0
 
 
+class Graces(NamedTuple):
+    """
+    Seconds that are waited for an instance that is silent, and for the next member of a group that has none.
+    """
+
+    instance: float
+    group: float
+
+
 class Presence:
     """
     Keeps one instance there.
@@ -57,11 +68,11 @@ class Presence:
         instance: Who it is.
         unique: It wants to be the only one of its name.
         broker, keys, verb, limits: As for the rooms.
-        grace: Seconds that it is waited for when it is silent.
+        graces: How long it is waited for it.
     """
 
     def __init__(
-        self, instance: Instance, unique: bool, broker: Broker, keys: Keys, verb: str, limits: Limits, grace: float
+        self, instance: Instance, unique: bool, broker: Broker, keys: Keys, verb: str, limits: Limits, graces: Graces
     ) -> None:
         self.own = Own()
         self._instance = instance
@@ -70,7 +81,8 @@ class Presence:
         self._keys = keys
         self._verb = verb
         self._limits = limits
-        self._grace = max(1, int(grace * 1000))
+        self._grace = max(1, int(graces.instance * 1000))
+        self._group_grace = max(1, int(graces.group * 1000))
 
     # -- being there ----------------------------------------------------------------------------------------------
 
@@ -173,6 +185,16 @@ class Presence:
 
     # -- noticing who is not --------------------------------------------------------------------------------------
 
+    async def settle(self, who: str) -> None:
+        """
+        Do what is to be done about something that is overdue in the registry.
+        """
+        if who.startswith(GROUP):
+            _, group, room = who.split(GROUP, 2)
+            await self._disband(room, group)
+        else:
+            await self.reap(who)
+
     async def reap(self, instance: str, *, forced: bool = False) -> None:
         """
         Remove an instance if it is gone.
@@ -197,12 +219,35 @@ class Presence:
         ]
         instances = self._keys.instances(Instance(instance).name)
         calls.append(Command(instances, ("HDEL", instances, instance)))
-        await self._all(calls)
+        replies = await self._all(calls)
+        for (room, _), group in zip(rooms, replies, strict=False):
+            if group is not None:
+                await self.left_empty(room, group.decode())
         rest = [key for lane in Lane for key in self._keys.lane(instance, lane)[:6]]
         bury = (self._keys.record(instance), self._keys.alive(instance), *rest)
         buried = await self._broker.run(script("bury"), bury, (life,))
         if buried:
             await self._broker.ask(self._keys.registry, "ZREM", self._keys.registry, instance)
+
+    async def left_empty(self, room: str, group: str) -> None:
+        """
+        Have a group, which has no members any more, forgotten after a while.
+        """
+        who = f"{GROUP}{group}{GROUP}{room}"
+        await self._broker.run(script("register"), (self._keys.registry,), (who, self._group_grace))
+
+    async def _disband(self, room: str, group: str) -> None:
+        left = await self._broker.run(script("disband"), self._keys.room(room), (group, self._group_grace))
+        if left is None:
+            return  # somebody came and went meanwhile: it is waited for anew
+        who = f"{GROUP}{group}{GROUP}{room}"
+        calls = [self._notice(head, f"the group {group!r} of {room!r} is gone") for head in left]
+        await self._all([*calls, Command(self._keys.registry, ("ZREM", self._keys.registry, who))])
+
+    def _notice(self, head: bytes, reason: str) -> Command:
+        said = entries.heading(head)
+        channel = self._keys.notices(said.sender)
+        return Command(channel, (self._verb, channel, msgpack.packb((said.channel, said.first, said.count, reason))))
 
     def leaving(self, room: str, instance: str, life: int, manner: Manner, *, observed: bool = False) -> Call:
         """
@@ -227,7 +272,7 @@ class Presence:
         frame = entries.batch(header, [payload])
         size = entries.cost(1, [payload])
         flags = Flag.BEGINS | (Flag.INBOX if to is not None else 0)
-        about = (f"{instance}/{channel}", number - 1, number, number, 1, flags, size, 2**53, self._limits.history, 0)
+        about = (f"{instance}/{channel}", number - 1, number, number, 1, flags, size, 2**53, self._limits.history, len(frame[0]))
         await self._all([Call(script("append"), keys, (*about, self._verb, instance, frame)) for keys in logs])
 
     async def _instances(self, name: str) -> list[bytes]:

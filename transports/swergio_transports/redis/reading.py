@@ -108,6 +108,13 @@ class Reading:
         """
         return self.window - (self.next - self.consumed)
 
+    @property
+    def seen(self) -> int:
+        """
+        The end of what was seen of the log.
+        """
+        return self.next
+
     def settle(self) -> None:
         """
         Note that what came last needs no handling.

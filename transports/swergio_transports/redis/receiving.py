@@ -19,6 +19,7 @@ from swergio.transport import Events, Inbound, Loss, Manner, Mode
 from swergio_transports.redis.entries import Delivery, Entry, Mark, opened, published, stored
 from swergio_transports.redis.keys import Keys, LogKeys
 from swergio_transports.redis.reading import Reading, State
+from swergio_transports.redis.sharing import Share, Work
 
 logger = logging.getLogger("swergio.redis")
 
@@ -68,7 +69,8 @@ class Receiver:
         """
         if room is not None:
             self._memberships += 1
-        reading = Reading(keys, room, manner, self._window, self._memberships if room else 0, observed)
+        kind = Reading if manner.group is None else Share
+        reading = kind(keys, room, manner, self._window, self._memberships if room else 0, observed)
         self._channels[keys.channel] = reading
         return reading
 
@@ -92,6 +94,9 @@ class Receiver:
             kept: The kept message of the room, as it was published.
         """
         reading.joined(base, top)
+        if isinstance(reading, Share):
+            self.wanting[reading] = None
+            return
         if not reading.observed:
             self._sources.begin(reading, positions)
         if start and start < top:
@@ -134,6 +139,10 @@ class Receiver:
         if reading is None:
             return
         reading.heard = now
+        if isinstance(reading, Share) and not data:
+            reading.hungry = True
+            self.wanting[reading] = None
+            return
         try:
             entry = published(data)
         except ProtocolError as exc:
@@ -261,9 +270,42 @@ class Receiver:
                 receipt,
                 not reading.reliable,
                 past,
-                reading.manner.group is not None,
             )
         )
+
+    def given(self, share: Share, answer: Sequence[Any], asked: int) -> None:
+        """
+        Take what was given to us as a member of a group.
+        """
+        try:
+            work = share.answered(answer, asked)
+        except ProtocolError as exc:
+            logger.error("%s: %s", share.keys.log, exc)
+            return
+        for one in work:
+            self._give(share, one)
+        self.wanting[share] = None
+
+    def _give(self, share: Share, work: Work) -> None:
+        assert work.entry.frame is not None
+        try:
+            what, payload = opened(work.entry.frame)
+        except ProtocolError as exc:
+            logger.error("%s: %s", share.keys.log, exc)
+            share.done(work.id)
+            return
+        if not isinstance(what, Delivery):
+            share.done(work.id)
+            return
+        share.outstanding += 1
+        receipt = (share, work.id, work.entry.end - work.entry.place)
+        past = work.entry.place < share.until
+        self._events.delivered(
+            Inbound(
+                what.room, None, Instance(what.sender), what.channel, what.first, what.count, max(0, work.attempt),
+                payload, receipt, past=past, shared=True,
+            )
+        )  # fmt: skip
 
     def _compare(self, reading: Reading) -> None:
         positions = reading.missed()
@@ -279,12 +321,17 @@ class Receiver:
 
     # -- what was handled -----------------------------------------------------------------------------------------
 
-    def consumed(self, receipt: tuple[Reading, int, int]) -> None:
+    def consumed(self, receipt: tuple[Reading, Any, int]) -> None:
         """
         The batch with this receipt was handled.
         """
         reading, end, _ = receipt
         reading.outstanding -= 1
+        if isinstance(reading, Share):
+            reading.done(end)
+            if self.is_read(reading):
+                self.wanting[reading] = None
+            return
         reading.consumed = max(reading.consumed, end)
         self._settle(reading)
         if self.is_read(reading) and (reading.ahead or reading.next < reading.top):
@@ -292,7 +339,7 @@ class Receiver:
 
     def _settle(self, reading: Reading) -> None:
         reading.settle()
-        if reading.reliable and self.is_read(reading):
+        if reading.reliable and reading.manner.group is None and self.is_read(reading):
             self.unreported[reading] = None
 
     def reports(self) -> Iterable[Reading]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from swergio_transports.redis.calls import Script
 
-OF_LOGS: Final = ("append", "join", "leave", "mark", "past", "state")
+OF_LOGS: Final = ("append", "disband", "join", "leave", "mark", "past", "state", "work")
 """They share ``prelude.lua``, and the keys that it explains."""
 
 OTHERS: Final = ("beat", "bury", "condemn", "name", "register")

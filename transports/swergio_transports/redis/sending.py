@@ -46,6 +46,7 @@ class Flag(IntEnum):
     LOOK = 4
     KEEP = 8
     INBOX = 16
+    LARGE = 32
 
 
 class Code(IntEnum):
@@ -278,13 +279,14 @@ class Sender:
         header = (self._instance, batch.channel.number, after, first, count, batch.room, batch.channel.to)
         frame = entries.batch(header, payload, aligned=batch.aligned)
         size = entries.cost(count, payload)
-        head = len(frame[0]) if size > entries.INLINE else 0
+        if size > entries.INLINE:
+            flags |= Flag.LARGE
         source = f"{self._instance}/{batch.channel.number}"
         return Call(
             script("append"),
             keys,
             (
-                source, after, first, last, count, flags, size, self._limits.room, self._limits.history, head,
+                source, after, first, last, count, flags, size, self._limits.room, self._limits.history, len(frame[0]),
                 self._verb, self._instance, frame,
             ),
         )  # fmt: skip

@@ -9,7 +9,8 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
-from swergio.errors import ConnectFailed, NameTaken, SwergioError
+from swergio.codec.frames import rows, unpack
+from swergio.errors import ConnectFailed, NameTaken, ProtocolError, SwergioError
 from swergio.transport import Context, Guarantees, Manner, Member, Mode, Past, Transport, Will
 from swergio_transports.redis import members
 from swergio_transports.redis.address import Kind, parse
@@ -18,12 +19,13 @@ from swergio_transports.redis.calls import Call, Command
 from swergio_transports.redis.errors import BrokerLost, BrokerRefused
 from swergio_transports.redis.filling import Filling
 from swergio_transports.redis.keys import Keys
-from swergio_transports.redis.presence import Presence
+from swergio_transports.redis.presence import Graces, Presence
 from swergio_transports.redis.reading import Reading
 from swergio_transports.redis.receiving import Receiver
 from swergio_transports.redis.rounds import Rounds
 from swergio_transports.redis.scripts import script, scripts
 from swergio_transports.redis.sending import Limits, Sender
+from swergio_transports.redis.sharing import Share
 
 logger = logging.getLogger("swergio.redis")
 
@@ -55,19 +57,21 @@ class RedisTransport(Transport):
         self._receiver = Receiver(context.instance, context.events, self._keys, settings.window)
         self._sender = Sender(context.instance, context.outbox, context.events, self._keys, limits, self._verb)
         self._rounds = Rounds(self._sender, self._broker, self._settled)
-        self._filling = Filling(context.instance, self._receiver, self._broker, self._rejoin)
+        self._stands = asyncio.Event()
+        self._filling = Filling(context.instance, self._receiver, self._broker, self._verb, self._rejoin, self._stands.is_set)
         grace = settings.hub.session_grace
+        graces = Graces(grace, settings.hub.group_grace)
         self._presence = Presence(
-            context.instance, context.unique, self._broker, self._keys, self._verb, limits, grace
+            context.instance, context.unique, self._broker, self._keys, self._verb, limits, graces
         )
         self._pace = max(0.02, min(settings.heartbeat, grace / 3))
+        self._notices = self._keys.notices(context.instance)
         self._identity = ""
         self._tasks: set[asyncio.Task[None]] = set()
         self._report_timer: asyncio.TimerHandle | None = None
         self._unreported = 0
         self._syncs: list[tuple[dict[int, int], asyncio.Future[bool]]] = []
         self._watched: dict[bytes, tuple[str, dict[str, Member]]] = {}
-        self._stands = asyncio.Event()
         self._entered = False
         self._closing = False
         self._turn_used = self._more = False
@@ -98,7 +102,7 @@ class RedisTransport(Transport):
     async def _enter(self) -> None:
         while True:
             try:
-                await self._broker.subscribe(*(lane.keys.channel for lane in self._receiver.lanes))
+                await self._broker.subscribe(*(lane.keys.channel for lane in self._receiver.lanes), self._notices)
                 await self._presence.enter(self._where)
                 for lane in self._receiver.lanes:
                     base, top, _, positions = await self._run_join(lane)
@@ -128,11 +132,27 @@ class RedisTransport(Transport):
         if channel in self._watched:
             self._somebody_came_or_went(channel, data)
             return
+        if channel == self._notices:
+            self._told(data)
+            return
         self._receiver.came(channel, data, self._loop.time())
         if self._receiver.wanting:
             self._filling.pump()
         if self._receiver.unreported:
             self._report_later()
+
+    def _told(self, data: bytes) -> None:
+        """
+        Take word of own messages that reached nobody.
+        """
+        try:
+            ((number, first, count, reason),) = rows([unpack(data, list)], "a notice", int, int, int, str)
+        except ProtocolError as exc:
+            logger.error("a notice that is none: %s", exc)
+            return
+        channel = self._outbox.channel(number)
+        if channel is not None and 0 < first < first + count <= channel.last + 1:
+            self._events.undeliverable(number, first, count, reason)
 
     def hole(self, channels: Sequence[bytes], reason: str) -> None:
         """
@@ -203,6 +223,9 @@ class RedisTransport(Transport):
         await self._presence.note_room(room, manner)
         await self._broker.ask(self._keys.rooms, "ZADD", self._keys.rooms, int(time.time()), room)
         reading = receiver.rooms.get(room)
+        if reading is not None and reading.manner.group != manner.group:
+            await self._end(receiver.rooms.pop(room))
+            reading = None
         if reading is not None:
             reading.manner = manner
             await self._rejoin([reading])
@@ -222,7 +245,8 @@ class RedisTransport(Transport):
     async def _begin(self, reading: Reading, past: Past) -> None:
         try:
             await self._broker.subscribe(reading.keys.channel)
-            base, top, _, positions = await self._run_join(reading)
+            begin = (await self._look_back(reading, 0, past))[0] if reading.manner.group else 0
+            base, top, _, positions = await self._run_join(reading, begin)
         except BaseException:
             self._receiver.end(reading)
             raise
@@ -241,16 +265,16 @@ class RedisTransport(Transport):
             kept = await self._broker.ask(reading.keys.kept, "GET", reading.keys.kept)
         return start, over, kept
 
-    async def _run_join(self, reading: Reading) -> tuple[int, int, bool, list[Any]]:
-        base, top, member, flat = await self._broker.run(*self._joining(reading))
+    async def _run_join(self, reading: Reading, begin: int = 0) -> tuple[int, int, bool, list[Any]]:
+        base, top, member, flat = await self._broker.run(*self._joining(reading, begin))
         return base, top, bool(member), members.positions(flat)
 
-    def _joining(self, reading: Reading) -> Call:
+    def _joining(self, reading: Reading, start: int = 0) -> Call:
         manner = reading.manner
         note = members.note(Member(self._instance, manner.mode, manner.group), joined=True)
         arguments = (
             self._instance, self._presence.own.life, members.written(manner), int(reading.reliable),
-            reading.base, reading.next, self._verb, note, reading.consumed,
+            reading.base, reading.seen, self._verb, note, reading.consumed, manner.group or "", start,
         )  # fmt: skip
         return Call(script("join"), reading.keys, arguments)
 
@@ -279,11 +303,18 @@ class RedisTransport(Transport):
         if reading.observed and reading.room:
             self._receiver.observed.pop(reading.room, None)
         await self._report_now()
+        await self._finish(reading)
         life = self._presence.own.life
         room, manner = reading.room or "", reading.manner
         call = self._presence.leaving(room, self._instance, life, manner, observed=reading.observed)
-        await self._broker.run(*call)
+        group = await self._broker.run(*call)
+        if group is not None:
+            await self._presence.left_empty(room, group.decode())
         await self._broker.unsubscribe(reading.keys.channel)
+
+    async def _finish(self, reading: Reading) -> None:
+        if isinstance(reading, Share):
+            await self._filling.finish(reading)
 
     async def _persist(self, work: Any) -> Any:
         """
@@ -469,8 +500,8 @@ class RedisTransport(Transport):
         there, overdue = await self._presence.beat()
         if not there:
             await self._recover("")
-        for instance in overdue:
-            await self._presence.reap(instance)
+        for who in overdue:
+            await self._presence.settle(who)
 
     async def close(self) -> None:
         self._closing = True
@@ -485,6 +516,8 @@ class RedisTransport(Transport):
             with contextlib.suppress(BrokerLost, BrokerRefused, TimeoutError):
                 async with asyncio.timeout(BYE):
                     await self._report_now()
+                    for reading in self._receiver:
+                        await self._finish(reading)
                     await self._presence.bye()
         await self._broker.close()
 

@@ -7,8 +7,9 @@
 --                    4 only find out whether it is there
 --                    8 the room keeps its last message
 --                    16 to an inbox, which must be there
+--                    32 it is too large to be published
 --   size     what it counts for; limit: what members may be behind; history: what stays though nobody needs it
---   head     bytes of the frame to publish, 0 for all
+--   head     bytes of the frame before its payload
 -- Returns {code, detail}: 0 it is there (base of the log); 1 full (the slowest member); 2 nobody would get it;
 --   3 the one before it is missing (the last number there); 4 a part of it is there (the last number there);
 --   5 a group shares messages, and this is a batch of several
@@ -42,17 +43,22 @@ local floor = slowest[2] and tonumber(slowest[2]) or top
 local behind = top - floor
 if floor < base then behind = behind - (redis.call('HGET', KEYS[1], 'skip') or 0) end
 if behind >= limit then return {1, slowest[1]} end
-if count > 1 and redis.call('HEXISTS', KEYS[1], 'groups') == 1 then return {5, 0} end
+local groups, shared = unpack(redis.call('HMGET', KEYS[1], 'groups', 'shared'))
+if groups and count > 1 then return {5, 0} end
 
+local members = redis.call('HLEN', KEYS[4])
 -- Lossy members keep a quarter of the limit, no more.
-if redis.call('HLEN', KEYS[4]) > redis.call('ZCARD', KEYS[5]) then history = math.max(history, limit / 4) end
-local message = store(top, math.max(0, math.min(floor, math.floor(top - history))), size, count, frame, head, verb)
+if members > redis.call('ZCARD', KEYS[5]) + (shared or 0) then history = math.max(history, limit / 4) end
+local shown = 0
+-- Those who share get it when they ask, and only one of them.
+if flag(32) or (groups and members == tonumber(shared)) then shown = head end
+local milliseconds = store(top, math.max(0, math.min(floor, math.floor(top - history))), size, count, sender, frame,
+  shown, verb)
 local former = redis.call('HGET', KEYS[3], source)
 local rest = former and string.match(former, '^%d+( .*)$') or ''
 redis.call('HSET', KEYS[3], source, text(last) .. rest)
 if flag(8) then
-  if head > 0 then message = string.sub(message, 1, 24) .. struct.pack('>I8', 0) .. frame end
-  redis.call('SET', KEYS[6], message, 'EX', LIFETIME)
+  redis.call('SET', KEYS[6], struct.pack('>I8I8I8I8', top, size, milliseconds, 0) .. frame, 'EX', LIFETIME)
 end
 if stale or not former then touch() end
 return {0, base}

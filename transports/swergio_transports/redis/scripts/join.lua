@@ -1,11 +1,12 @@
 -- Make somebody a member of a log, or change how it is one; also one that was there before and may go on.
 --
--- ARGV: instance, life, manner, reliable, base, next, verb, note, place
+-- ARGV: instance, life, manner, reliable, base, next, verb, note, place, group, start
 --   life      tells memberships of the same instance apart, so that a late leave does not end a newer one
---   manner    "<mode> <echo> <group>"
+--   manner    "<mode> <echo> <group>"; group: the same as in there, if there is one
 --   reliable  1 if it holds its senders back
 --   base      of the log as the member knew it, 0 for a new member
 --   next      the place that the member has come to; place: up to where it has consumed
+--   start     where the group begins if there is none of that name, 0 for the end
 --   note      published for those who watch, if it is new
 -- Returns {base, top, 1 if it was a member, positions}: positions as in the hash of sources, flat
 
@@ -23,7 +24,19 @@ end
 local former = redis.call('HGET', KEYS[4], instance)
 local order = former and string.match(former, '^(%d+)') or redis.call('HINCRBY', KEYS[1], 'order', 1)
 redis.call('HSET', KEYS[4], instance, order .. ' ' .. life .. ' ' .. manner)
-if not reliable then
+local group = ARGV[10]
+if group ~= '' then
+  redis.call('ZREM', KEYS[5], instance)
+  if redis.call('ZSCORE', KEYS[5], '/' .. group) == false then
+    local start = ARGV[11] ~= '0' and ARGV[11] or text(top)
+    redis.call('XGROUP', 'CREATE', KEYS[2], group, start .. '-0', 'MKSTREAM')
+    redis.call('HSET', KEYS[1], 'end ' .. group, start)
+    redis.call('HINCRBY', KEYS[1], 'groups', 1)
+    redis.call('ZADD', KEYS[5], start, '/' .. group)
+  end
+  redis.call('HDEL', KEYS[1], 'idle ' .. group)
+  if not former then redis.call('HINCRBY', KEYS[1], 'shared', 1) end
+elseif not reliable then
   redis.call('ZREM', KEYS[5], instance)
 else
   local place = top

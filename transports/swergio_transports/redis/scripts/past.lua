@@ -1,12 +1,13 @@
 -- Find what somebody who joins wants of what was sent before.
 --
 -- ARGV: until, history, last, age
---   until    the place where the membership begins; history: how many bytes before it are still told
+--   until    the place where the membership begins, 0 for the end; history: how many bytes before it are still told
 --   last     how many messages at most, -1 for any; age: how many milliseconds old at most, -1 for any
 -- Returns {place to begin at, messages of the first entry to pass over}.
 
 local till, history = tonumber(ARGV[1]), tonumber(ARGV[2])
 local last, age = tonumber(ARGV[3]), tonumber(ARGV[4])
+if till == 0 then till = select(2, open()) end
 local place, over = till, 0
 local oldest = now / 1000 - age
 local before = text(till)
@@ -15,7 +16,7 @@ while true do
   local entries = redis.call('XREVRANGE', KEYS[2], '(' .. before .. '-0', '-', 'COUNT', 16)
   for _, entry in ipairs(entries) do
     local at, milliseconds = string.match(entry[1], '^(%d+)-(%d+)$')
-    local count = tonumber(string.match(entry[2][1], ' (%d+)$'))
+    local count = tonumber(string.match(entry[2][1], '^%d+ (%d+)'))
     if till - at > history or last == 0 or (age >= 0 and tonumber(milliseconds) < oldest) then
       return {place, over}
     end

@@ -1,8 +1,11 @@
 -- What the scripts of a log share; each begins with this text. A log is the message log of a room or of an inbox.
 --
 -- KEYS[1] meta     hash: base (where the log begins), top (where the next entry goes), fresh, order;
---                  prior and skip: base of the log before, whose end a failover lost, and how far the places jumped
--- KEYS[2] log      stream: id <place>-<ms>, one field "<size> <count>" whose value is the frame
+--                  prior and skip: base of the log before, whose end a failover lost, and how far the places jumped;
+--                  groups: how many there are; shared: how many members are in one; "end <group>": how far it was
+--                  given out; "idle <group>": since when it has no members
+-- KEYS[2] log      stream: id <place>-<ms>, one field "<size> <count> <sender>" whose value is the frame; its consumer
+--                  groups are the groups, and their consumers the members of these
 -- KEYS[3] sources  hash: "<instance>/<channel>" -> "<last number>" or "<last number> <start> <origin>"
 -- KEYS[4] members  hash: instance -> "<order> <life> <mode> <echo> <group>"
 -- KEYS[5] cursors  zset: reliable member, or "/<group>" -> everything before this place is consumed
@@ -41,14 +44,32 @@ local function number_of(source)
   return value and tonumber(string.match(value, '^%d+')) or 0
 end
 
--- Store an entry and publish it. ``head``: publish only so many bytes, as receivers shall fetch it; 0: all.
-local function store(top, threshold, size, count, frame, head, verb)
+-- Store an entry and publish it. ``shown``: bytes of the frame to publish, the rest is fetched; 0: all.
+local function store(top, threshold, size, count, sender, frame, shown, verb)
   local milliseconds = math.floor(now / 1000)
   redis.call('XADD', KEYS[2], 'MINID', '~', text(threshold), text(top) .. '-' .. text(milliseconds),
-    text(size) .. ' ' .. count, frame)
+    text(size) .. ' ' .. count .. ' ' .. sender, frame)
   redis.call('HSET', KEYS[1], 'top', text(top + size))
-  local shown = head > 0 and string.sub(frame, 1, head) or frame
-  local message = struct.pack('>I8I8I8I8', top, size, milliseconds, head > 0 and 1 or 0) .. shown
-  redis.call(verb, KEYS[7], message)
-  return message
+  local message = struct.pack('>I8I8I8I8', top, size, milliseconds, shown > 0 and 1 or 0)
+  redis.call(verb, KEYS[7], message .. (shown > 0 and string.sub(frame, 1, shown) or frame))
+  return milliseconds
+end
+
+-- The instances that are members of a group, as keys of a table, and how many they are.
+local function workers(group)
+  local found, count, members = {}, 0, redis.call('HGETALL', KEYS[4])
+  for at = 1, #members, 2 do
+    if string.match(members[at + 1], '^%d+ %d+ %a+ %d (.*)$') == group then
+      found[members[at]] = true
+      count = count + 1
+    end
+  end
+  return found, count
+end
+
+-- Move the cursor of a group to the first place that is not finished.
+local function advance(group)
+  local oldest = redis.call('XPENDING', KEYS[2], group, '-', '+', 1)[1]
+  local place = oldest and string.match(oldest[1], '^%d+') or redis.call('HGET', KEYS[1], 'end ' .. group)
+  redis.call('ZADD', KEYS[5], place, '/' .. group)
 end
