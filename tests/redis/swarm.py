@@ -1,0 +1,94 @@
+"""
+Members and senders of one room, whose history is checked.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+import swergio
+from swergio.testing import History, choose_seed
+from tests.live.inbox import Inbox, eventually
+
+DEADLINE = 60.0
+
+
+class Swarm:
+    """
+    Some components in "room", up inside ``with``.
+
+    Args:
+        url: Where.
+        members: How many listen.
+        senders: How many send, in turn.
+        settings: Of all of them.
+
+    Attributes:
+        history: What was sent and received.
+    """
+
+    def __init__(self, url: str, members: int, senders: int, **settings: Any) -> None:
+        self.history = History(seed=choose_seed())
+        self.members = [swergio.Component(f"member{number}", url, **settings) for number in range(members)]
+        self.senders = [swergio.Component(f"sender{number}", url, **settings) for number in range(senders)]
+        self._done = [Inbox() for _ in self.members]
+        self._sent = 0
+        for member, inbox in zip(self.members, self._done, strict=True):
+            self.history.watch(member, "room", key=lambda message: message.data["key"])
+            member.on("done")(inbox.take_data)
+
+    @property
+    def everyone(self) -> list[swergio.Component]:
+        """
+        All components.
+        """
+        return [*self.members, *self.senders]
+
+    @property
+    def reconnects(self) -> int:
+        """
+        How often they had to connect again.
+        """
+        return sum(component.stats.reconnects for component in self.everyone)
+
+    def __enter__(self) -> Self:
+        for component in self.everyone:
+            component.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for component in self.everyone:
+            component.close()
+
+    def send(self, body: Any = None) -> None:
+        """
+        Send one numbered message, of the sender whose turn it is.
+        """
+        sender = self.senders[self._sent % len(self.senders)]
+        sender.send("room", {"key": self.history.sent(sender.name, "room"), "body": body})
+        self._sent += 1
+
+    def finish(self) -> None:
+        """
+        Wait until all that was sent is acknowledged and handled.
+        """
+        for number, sender in enumerate(self.senders):
+            sender.flush(DEADLINE)
+            sender.send("done", number)
+        for inbox in self._done:
+            inbox.wait(len(self.senders), DEADLINE)
+        wanted = self._sent + len(self.senders)
+        eventually(
+            lambda: all(member.stats.handled + member.stats.lost >= wanted for member in self.members),
+            "everything is handled",
+            DEADLINE,
+        )
+
+    def check(self) -> None:
+        """
+        Fail if anything is missing, came twice or in another order.
+        """
+        self.history.check({"room": [member.name for member in self.members]}).raise_if_bad()
