@@ -92,3 +92,11 @@ class Swarm:
         Fail if anything is missing, came twice or in another order.
         """
         self.history.check({"room": [member.name for member in self.members]}).raise_if_bad()
+
+    def check_reports(self) -> None:
+        """
+        The same for a server that may have lost something: then members must have reported it, with the right count.
+        """
+        report = self.history.check({"room": [member.name for member in self.members]})
+        wrong = [*report.unreported, *report.misreported, *report.duplicated, *report.reordered, *report.diverging]
+        assert wrong == []
