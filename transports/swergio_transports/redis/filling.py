@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from swergio_transports.redis import members
 from swergio_transports.redis.broker import Broker
 from swergio_transports.redis.calls import Call, Command
 from swergio_transports.redis.errors import BrokerLost, BrokerRefused
+from swergio_transports.redis.loose import Loose
 from swergio_transports.redis.reading import Reading, State
 from swergio_transports.redis.receiving import Receiver
 from swergio_transports.redis.scripts import script
@@ -25,6 +27,7 @@ LOOKS: Final = 512
 """Logs that are compared with the server at once."""
 
 SILENCE: Final = 1.0
+TOKEN: Final = 2.0
 MAX_SILENCE: Final = 30.0
 
 
@@ -59,6 +62,7 @@ class Filling:
         self._loop = asyncio.get_running_loop()
         self._tasks: dict[Reading, asyncio.Task[None]] = {}
         self._silences: dict[Reading, float] = {}
+        self._tokens: dict[bytes, asyncio.Future[None]] = {}
         self._closed = False
 
     # -- fetching -------------------------------------------------------------------------------------------------
@@ -146,15 +150,32 @@ class Filling:
             reading.fetching = False
 
     async def _place(self, reading: Reading) -> Reading:
-        reading.fetching = True
-        answer = await self._broker.run(script("state"), reading.keys, (self._instance, reading.next))
-        base, top, member, first, flat = answer
+        reading.fetching = not isinstance(reading, Loose)  # that goes on taking what comes
+        token = secrets.token_bytes(8) if isinstance(reading, Loose) else b""
+        arrived = self._tokens[token] = self._loop.create_future()
+        try:
+            words = (self._instance, reading.seen, self._verb, token)
+            base, top, member, first, flat = await self._broker.run(script("state"), reading.keys, words)
+            if token:  # what was published before is here when this is, or the connection broke and we look again
+                await asyncio.wait_for(arrived, TOKEN)
+        except TimeoutError:
+            return reading
+        finally:
+            self._tokens.pop(token, None)
         if not base or not member:
             await self._rejoin([reading])
             return await self._place(reading) if self._receiver.is_read(reading) else reading
         if not self._receiver.is_read(reading):
             return reading
         return self._receiver.stands(reading, State(base, top, bool(member), first, members.positions(flat)))
+
+    def token(self, data: bytes) -> None:
+        """
+        What we published ourselves to know that everything before it has come.
+        """
+        arrived = self._tokens.get(data)
+        if arrived is not None and not arrived.done():
+            arrived.set_result(None)
 
     # -- looking --------------------------------------------------------------------------------------------------
 
@@ -178,7 +199,7 @@ class Filling:
             calls.append(Command(keys.meta, ("HMGET", keys.meta, "base", "top")))
             calls.append(Command(keys.members, ("HEXISTS", keys.members, self._instance)))
         replies = await self._broker.run_all(calls)
-        lost = []
+        lost, behind = [], []
         for reading, place, about, member in zip(readings, seen, replies[::2], replies[1::2], strict=True):
             if isinstance(about, BrokerRefused) or isinstance(member, BrokerRefused):
                 continue
@@ -189,13 +210,15 @@ class Filling:
                 reading.top = max(reading.top, top)
                 if isinstance(reading, Share):
                     reading.hungry = True
+                if isinstance(reading, Loose) and reading.behind:
+                    behind.append(reading)
                 self._receiver.wanting[reading] = None
         lost = [reading for reading in lost if self._receiver.is_read(reading)]
         if lost:
             await self._rejoin(lost)
-            for reading in lost:
-                if self._receiver.is_read(reading):
-                    await self._place(reading)
+        for reading in lost + behind:
+            if self._receiver.is_read(reading):
+                await self._place(reading)
 
     async def look_at_silent(self) -> None:
         """

@@ -109,6 +109,13 @@ class Reading:
         return self.window - (self.next - self.consumed)
 
     @property
+    def tracked(self) -> bool:
+        """
+        Whether the server shall know what was handled.
+        """
+        return self.reliable
+
+    @property
     def seen(self) -> int:
         """
         The end of what was seen of the log.

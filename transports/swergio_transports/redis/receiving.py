@@ -18,6 +18,7 @@ from swergio.outbox import Lane
 from swergio.transport import Events, Inbound, Loss, Manner, Mode
 from swergio_transports.redis.entries import Delivery, Entry, Mark, opened, published, stored
 from swergio_transports.redis.keys import Keys, LogKeys
+from swergio_transports.redis.loose import Loose
 from swergio_transports.redis.reading import Reading, State
 from swergio_transports.redis.sharing import Share, Work
 
@@ -36,6 +37,7 @@ class Receiver:
         events: Whom to tell what came.
         keys: What everything is called.
         window: Bytes that are taken ahead of the handlers, for each log.
+        loose: Nothing can be recovered.
 
     Attributes:
         wanting: Logs from which something may have to be fetched.
@@ -43,7 +45,7 @@ class Receiver:
         duplicates: Messages that came a second time.
     """
 
-    def __init__(self, instance: Instance, events: Events, keys: Keys, window: int) -> None:
+    def __init__(self, instance: Instance, events: Events, keys: Keys, window: int, *, loose: bool = False) -> None:
         self.rooms: dict[str, Reading] = {}
         self.observed: dict[str, Reading] = {}
         self.wanting: dict[Reading, None] = {}
@@ -52,6 +54,7 @@ class Receiver:
         self._instance = instance
         self._events = events
         self._window = window
+        self._loose = loose
         self._sources = Sources(instance)
         self._memberships = 0
         self._channels: dict[bytes, Reading] = {}
@@ -69,7 +72,7 @@ class Receiver:
         """
         if room is not None:
             self._memberships += 1
-        kind = Reading if manner.group is None else Share
+        kind = Loose if self._loose else Reading if manner.group is None else Share
         reading = kind(keys, room, manner, self._window, self._memberships if room else 0, observed)
         self._channels[keys.channel] = reading
         return reading
@@ -158,6 +161,8 @@ class Receiver:
         Take what was fetched. Return whether something was not there: then its state must be asked for.
         """
         reading.fetching = False
+        if isinstance(reading, Loose):
+            reading.fetched()
         try:
             entries = [stored(item) for item in items]
         except ProtocolError as exc:
@@ -169,9 +174,10 @@ class Receiver:
             if entry.place != reading.next:
                 break
             self._take(reading, entry)
-        if not hole:
+        if isinstance(reading, Loose) or not hole:
             self._go_on(reading)
-        return hole
+            return False
+        return True
 
     def stands(self, reading: Reading, state: State) -> Reading:
         """
@@ -190,7 +196,8 @@ class Receiver:
 
     def _replace(self, old: Reading, state: State) -> Reading:
         # Receipts of the old one still come; they mean nothing in the new one.
-        new = Reading(old.keys, old.room, old.manner, old.window, old.membership, old.observed, epochs=old.epochs)
+        kind = type(old)
+        new = kind(old.keys, old.room, old.manner, old.window, old.membership, old.observed, epochs=old.epochs)
         first = state.first or state.top
         new.joined(state.base, first)
         new.top = state.top
@@ -339,7 +346,7 @@ class Receiver:
 
     def _settle(self, reading: Reading) -> None:
         reading.settle()
-        if reading.reliable and reading.manner.group is None and self.is_read(reading):
+        if reading.tracked and self.is_read(reading):
             self.unreported[reading] = None
 
     def reports(self) -> Iterable[Reading]:

@@ -47,6 +47,7 @@ class Flag(IntEnum):
     KEEP = 8
     INBOX = 16
     LARGE = 32
+    LOOSE = 64
 
 
 class Code(IntEnum):
@@ -160,10 +161,11 @@ class Sender:
         keys: What everything is called.
         limits: What logs may hold.
         verb: The command that publishes.
+        loose: Nothing is kept to recover from.
     """
 
     def __init__(
-        self, instance: Instance, outbox: Outbox, events: Events, keys: Keys, limits: Limits, verb: str
+        self, instance: Instance, outbox: Outbox, events: Events, keys: Keys, limits: Limits, verb: str, *, loose: bool = False
     ) -> None:
         self.ways: dict[int, Way] = {}
         self._instance = instance
@@ -172,6 +174,7 @@ class Sender:
         self._keys = keys
         self._limits = limits
         self._verb = verb
+        self._loose = loose
         self._active: dict[Way, None] = {}
         self._observations: deque[Job] = deque()
         self._observing: dict[Job, None] = {}
@@ -279,6 +282,8 @@ class Sender:
         header = (self._instance, batch.channel.number, after, first, count, batch.room, batch.channel.to)
         frame = entries.batch(header, payload, aligned=batch.aligned)
         size = entries.cost(count, payload)
+        if self._loose:
+            flags |= Flag.LOOSE
         if size > entries.INLINE:
             flags |= Flag.LARGE
         source = f"{self._instance}/{batch.channel.number}"

@@ -54,6 +54,13 @@ class Share(Reading):
     telling: tuple[bytes, ...] = ()
 
     @property
+    def tracked(self) -> bool:
+        """
+        It is told otherwise.
+        """
+        return False
+
+    @property
     def seen(self) -> int:
         """
         The end of what was seen of the log.

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from swergio.codec.frames import rows, unpack
-from swergio.errors import ConnectFailed, NameTaken, ProtocolError, SwergioError
+from swergio.errors import ConfigurationError, ConnectFailed, NameTaken, ProtocolError, SwergioError
 from swergio.transport import Context, Guarantees, Manner, Member, Mode, Past, Transport, Will
 from swergio_transports.redis import members
 from swergio_transports.redis.address import Kind, parse
@@ -35,6 +35,9 @@ REPORT_COST: Final = 1024 * 1024
 NOTHING: Final = Past()
 AGAIN: Final = 0.05
 BYE: Final = 1.0
+TOKEN_SIZE: Final = 8
+
+LOOSE: Final = Guarantees(recovers=False, back_pressure=False, groups=False, history=False)
 
 
 class RedisTransport(Transport):
@@ -50,12 +53,15 @@ class RedisTransport(Transport):
         self._instance = context.instance
         self._outbox = context.outbox
         self._loop = asyncio.get_running_loop()
+        loose = not settings.recovery
+        if loose:
+            self.guarantees = LOOSE
         self._keys = Keys(settings.namespace)
         self._verb = "SPUBLISH" if parse(settings.url or "").kind is Kind.CLUSTER else "PUBLISH"
         limits = Limits(settings.hub.room_limit, settings.hub.history_limit)
         self._broker = Broker(settings, self, name=_shown(context.instance), scripts=scripts())
-        self._receiver = Receiver(context.instance, context.events, self._keys, settings.window)
-        self._sender = Sender(context.instance, context.outbox, context.events, self._keys, limits, self._verb)
+        self._receiver = Receiver(context.instance, context.events, self._keys, settings.window, loose=loose)
+        self._sender = Sender(context.instance, context.outbox, context.events, self._keys, limits, self._verb, loose=loose)
         self._rounds = Rounds(self._sender, self._broker, self._settled)
         self._stands = asyncio.Event()
         self._filling = Filling(context.instance, self._receiver, self._broker, self._verb, self._rejoin, self._stands.is_set)
@@ -129,6 +135,9 @@ class RedisTransport(Transport):
         """
         Take what was published.
         """
+        if len(data) == TOKEN_SIZE:
+            self._filling.token(data)
+            return
         if channel in self._watched:
             self._somebody_came_or_went(channel, data)
             return
@@ -216,6 +225,8 @@ class RedisTransport(Transport):
     # -- memberships ----------------------------------------------------------------------------------------------
 
     async def join(self, room: str, manner: Manner, past: Past = NOTHING) -> None:
+        if manner.group is not None and not self.guarantees.groups:
+            raise ConfigurationError(f"no group can share {room!r} with recovery=off", "recovery=on")
         await self._persist(lambda: self._join(room, manner, past))
 
     async def _join(self, room: str, manner: Manner, past: Past) -> None:

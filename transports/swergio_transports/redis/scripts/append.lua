@@ -8,6 +8,7 @@
 --                    8 the room keeps its last message
 --                    16 to an inbox, which must be there
 --                    32 it is too large to be published
+--                    64 nothing is to be recovered: it is published and no more
 --   size     what it counts for; limit: what members may be behind; history: what stays though nobody needs it
 --   head     bytes of the frame before its payload
 -- Returns {code, detail}: 0 it is there (base of the log); 1 full (the slowest member); 2 nobody would get it;
@@ -39,6 +40,14 @@ if flag(2) and not flag(16) then
 end
 
 local base, top, stale = open()
+if flag(64) then
+  -- What is too large to be published is there to be fetched, for a short while.
+  store(top, flag(32) and math.max(0, top - limit) or -1, size, count, sender, frame, flag(32) and head or 0, verb)
+  redis.call('HSET', KEYS[3], source, text(last))
+  if stale or known == 0 then touch() end
+  if flag(32) then redis.call('EXPIRE', KEYS[2], FRESH) end
+  return {0, base}
+end
 local floor = slowest[2] and tonumber(slowest[2]) or top
 local behind = top - floor
 if floor < base then behind = behind - (redis.call('HGET', KEYS[1], 'skip') or 0) end

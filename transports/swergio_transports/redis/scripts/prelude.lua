@@ -45,10 +45,13 @@ local function number_of(source)
 end
 
 -- Store an entry and publish it. ``shown``: bytes of the frame to publish, the rest is fetched; 0: all.
+-- Below 0 as ``threshold``: do not store it.
 local function store(top, threshold, size, count, sender, frame, shown, verb)
   local milliseconds = math.floor(now / 1000)
-  redis.call('XADD', KEYS[2], 'MINID', '~', text(threshold), text(top) .. '-' .. text(milliseconds),
-    text(size) .. ' ' .. count .. ' ' .. sender, frame)
+  if threshold >= 0 then
+    redis.call('XADD', KEYS[2], 'MINID', '~', text(threshold), text(top) .. '-' .. text(milliseconds),
+      text(size) .. ' ' .. count .. ' ' .. sender, frame)
+  end
   redis.call('HSET', KEYS[1], 'top', text(top + size))
   local message = struct.pack('>I8I8I8I8', top, size, milliseconds, shown > 0 and 1 or 0)
   redis.call(verb, KEYS[7], message .. (shown > 0 and string.sub(frame, 1, shown) or frame))
