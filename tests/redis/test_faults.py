@@ -29,7 +29,7 @@ def test_a_thousand_connection_kills_lose_nothing(own_server: RedisServer) -> No
     """
     24,000 messages to 8 reliable members while the server kills 1,000 connections: all arrive, once, in one order.
     """
-    with Swarm(own_server.url, MEMBERS, 2) as swarm, killing(own_server, swarm.history.seed) as killer:
+    with Swarm(own_server.url, MEMBERS, 2) as swarm, killing(own_server, swarm.history.seed, KILLS) as killer:
         pace = threading.Event()
         for number in range(MESSAGES):
             swarm.send()
@@ -42,7 +42,7 @@ def test_a_thousand_connection_kills_lose_nothing(own_server: RedisServer) -> No
 
 
 @contextlib.contextmanager
-def killing(server: RedisServer, seed: int | None) -> Iterator[threading.Thread]:
+def killing(server: RedisServer, seed: int | None, kills: int) -> Iterator[threading.Thread]:
     """
     Kill connections, chosen at random, until so many are dead.
     """
@@ -53,7 +53,7 @@ def killing(server: RedisServer, seed: int | None) -> Iterator[threading.Thread]
         killed = 0
         with server.client() as client:
             own = client.client_id()
-            while killed < KILLS and not ended.is_set():
+            while killed < kills and not ended.is_set():
                 victims = [entry["id"] for entry in client.client_list() if int(entry["id"]) != own]
                 if victims:
                     killed += client.client_kill_filter(_id=chance.choice(victims))
@@ -66,6 +66,31 @@ def killing(server: RedisServer, seed: int | None) -> Iterator[threading.Thread]
     finally:
         ended.set()
         thread.join()
+
+
+def test_without_recovery_the_holes_that_members_report_are_those_that_there_are(own_server: RedisServer) -> None:
+    with (
+        Swarm(f"{own_server.url}?recovery=off", MEMBERS, 2) as swarm,
+        killing(own_server, swarm.history.seed, KILLS // 5) as killer,
+    ):
+        send(swarm, 24 * (KILLS // 5))
+        killer.join()
+        swarm.finish()
+        assert sum(member.stats.lost for member in swarm.members) > 0
+    swarm.check_reports()
+
+
+def test_without_recovery_a_lost_last_message_is_reported(own_server: RedisServer) -> None:
+    with Swarm(f"{own_server.url}?recovery=off", 3, 1) as swarm, own_server.client() as client:
+        swarm.send()
+        swarm.senders[0].flush(30)
+        eventually(lambda: all(member.stats.handled for member in swarm.members), "the first message came")
+        client.client_kill_filter(_type="pubsub")
+        swarm.send()
+        eventually(
+            lambda: all(member.stats.handled + member.stats.lost == 2 for member in swarm.members), "it is known"
+        )
+    swarm.check_reports()
 
 
 def test_a_server_that_restarts_with_its_files_loses_nothing() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from typing import Any, Final, TypeVar
 from swergio.errors import AccessRefused, ConnectFailed, IncompatiblePeer
 from swergio_transports.redis.address import Place, shown
 from swergio_transports.redis.calls import Word
-from swergio_transports.redis.errors import BrokerLost
+from swergio_transports.redis.errors import BrokerLost, reason_of
 from swergio_transports.redis.wire import Wire, refused
 
 DIAL_TIMEOUT: Final = 2.0
@@ -69,7 +68,7 @@ async def dial(place: Place, who: Identity, make: Callable[[], WireT]) -> WireT:
         except TimeoutError:
             raise ConnectFailed(url, f"no answer within {DIAL_TIMEOUT:g} s") from None
         except (BrokerLost, OSError) as exc:
-            raise ConnectFailed(url, _why(exc)) from exc
+            raise ConnectFailed(url, str(exc) if isinstance(exc, BrokerLost) else reason_of(exc)) from exc
         undo.pop_all()
     return wire
 
@@ -106,11 +105,3 @@ def _check(url: str, who: Identity, reply: Any) -> None:
     if code == "NOPROTO" or "unknown command" in problem:
         raise IncompatiblePeer(url, "it is too old: swergio needs Redis 6.2 or newer")
     raise ConnectFailed(url, problem[:200])
-
-
-def _why(exc: OSError) -> str:
-    if isinstance(exc, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted ({exc.verify_message}); name its authority in tls_ca"
-    if isinstance(exc, ssl.SSLError):
-        return f"TLS failed ({exc.reason or exc})"
-    return os.strerror(exc.errno) if exc.errno else str(exc) or type(exc).__name__

@@ -5,7 +5,9 @@ No exception of a client library leaves this package's connections; they are tra
 
 from __future__ import annotations
 
+import os
 import re
+import ssl
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,6 +51,19 @@ class BrokerRefused(Exception):
 
     def __str__(self) -> str:
         return f"{self.code} {self.text}"
+
+
+def reason_of(error: Exception) -> str:
+    """
+    Say why a connection broke, or was not made.
+    """
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({error.verify_message}); name its authority in tls_ca"
+    if isinstance(error, ssl.SSLError):
+        wanted = "; show one with tls_cert" if "CERTIFICATE_REQUIRED" in (error.reason or "") else ""
+        return f"TLS failed ({error.reason or error}){wanted}"
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number else str(error) or type(error).__name__
 
 
 def translated(error: ReplyError) -> BrokerLost | BrokerRefused:

@@ -26,7 +26,7 @@ from typing import Any, Final, cast
 from hiredis import ProtocolError, PushNotification, Reader, ReplyError
 
 from swergio_transports.redis.calls import Word, packed
-from swergio_transports.redis.errors import BrokerLost
+from swergio_transports.redis.errors import BrokerLost, reason_of
 
 with contextlib.suppress(ImportError):  # not on Windows
     import fcntl
@@ -179,7 +179,7 @@ class Wire(asyncio.BufferedProtocol):
         The connection is gone.
         """
         if exc is not None and not self.closed.done():
-            self._reason = str(exc) or type(exc).__name__
+            self._reason = reason_of(exc)
         self._end()
 
     def _pushed(self, push: PushNotification) -> None:
