@@ -49,7 +49,7 @@ class Delivery(NamedTuple):
     channel: int
     after: int
     first: int
-    count: int
+    messages: int
     room: str
     to: str | None
 

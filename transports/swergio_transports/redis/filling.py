@@ -9,10 +9,9 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final
 
-from swergio.messages import Instance
 from swergio_transports.redis import members
-from swergio_transports.redis.broker import Broker
-from swergio_transports.redis.calls import Call, Command
+from swergio_transports.redis.access import Access
+from swergio_transports.redis.calls import Call, Command, Word
 from swergio_transports.redis.errors import BrokerLost, BrokerRefused
 from swergio_transports.redis.loose import Loose
 from swergio_transports.redis.reading import Reading, State
@@ -36,27 +35,24 @@ class Filling:
     Fetches what a receiver lacks.
 
     Args:
-        instance: Who reads.
+        access: The way to the server.
         receiver: Knows what is lacking.
-        broker: Fetches it.
-        verb: The command that publishes.
         rejoin: Called with logs that the server does not know the instance to be a member of.
         connected: Whether it is worth trying again now; if not, all logs are looked at when it is.
     """
 
     def __init__(
         self,
-        instance: Instance,
+        access: Access,
         receiver: Receiver,
-        broker: Broker,
-        verb: str,
         rejoin: Callable[[Sequence[Reading]], Awaitable[None]],
         connected: Callable[[], bool],
     ) -> None:
-        self._instance = instance
+        self._instance = access.instance
         self._receiver = receiver
-        self._broker = broker
-        self._verb = verb
+        self._broker = access.broker
+        self._all = access.all
+        self._verb = access.verb
         self._rejoin = rejoin
         self._connected = connected
         self._loop = asyncio.get_running_loop()
@@ -107,7 +103,15 @@ class Filling:
 
     def _work_call(self, share: Share, count: int, mine: bool, finished: Sequence[bytes]) -> Call:
         manner = share.manner
-        words = (manner.group or "", self._instance, int(manner.echo), count, self._verb, int(mine), *finished)
+        words: tuple[Word, ...] = (
+            manner.group or "",
+            self._instance,
+            int(manner.echo),
+            count,
+            self._verb,
+            int(mine),
+            *finished,
+        )
         return Call(script("work"), share.keys, words)
 
     async def finish(self, share: Share) -> None:
@@ -139,7 +143,7 @@ class Filling:
                 log = reading.keys.log
                 items = await self._broker.ask(log, "XRANGE", log, start, end - 1)
                 if self._receiver.is_read(reading) and self._receiver.fetched(reading, items):
-                    reading = await self._place(reading)  # noqa: PLW2901
+                    reading = await self._place(reading)
         except BrokerLost:
             pass  # it is looked at again when a connection stands
         except BrokerRefused as exc:
@@ -198,25 +202,18 @@ class Filling:
             keys = reading.keys
             calls.append(Command(keys.meta, ("HMGET", keys.meta, "base", "top")))
             calls.append(Command(keys.members, ("HEXISTS", keys.members, self._instance)))
-        replies = await self._broker.run_all(calls)
-        lost, behind = [], []
-        for reading, place, about, member in zip(readings, seen, replies[::2], replies[1::2], strict=True):
-            if isinstance(about, BrokerRefused) or isinstance(member, BrokerRefused):
+        replies = await self._all(calls)
+        unknown, behind = [], []
+        for reading, place, (base, top), member in zip(readings, seen, replies[::2], replies[1::2], strict=True):
+            if not self._receiver.is_read(reading):
                 continue
-            base, top = (int(value) if value else 0 for value in about)
-            if base != reading.base or top < place or not member:
-                lost.append(reading)
-            elif self._receiver.is_read(reading):
-                reading.top = max(reading.top, top)
-                if isinstance(reading, Share):
-                    reading.hungry = True
-                if isinstance(reading, Loose) and reading.behind:
-                    behind.append(reading)
-                self._receiver.wanting[reading] = None
-        lost = [reading for reading in lost if self._receiver.is_read(reading)]
-        if lost:
-            await self._rejoin(lost)
-        for reading in lost + behind:
+            if not member or int(base or 0) != reading.base or int(top or 0) < place:
+                unknown.append(reading)
+            elif self._receiver.ends_at(reading, int(top)):
+                behind.append(reading)
+        if unknown:
+            await self._rejoin(unknown)
+        for reading in unknown + behind:
             if self._receiver.is_read(reading):
                 await self._place(reading)
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgpack
 
 from swergio.codec.frames import rows, unpack
-from swergio.hub.positions import Position
+from swergio.hub import Position
 from swergio.messages import Instance
 from swergio.transport import Manner, Member, Mode
 

@@ -21,11 +21,11 @@ from swergio.messages import Instance
 from swergio.outbox import Lane
 from swergio.transport import Manner, Member, Mode, Will
 from swergio_transports.redis import entries, members
-from swergio_transports.redis.broker import Broker
+from swergio_transports.redis.access import Access
 from swergio_transports.redis.calls import Call, Command
-from swergio_transports.redis.keys import Keys, LogKeys
+from swergio_transports.redis.keys import LogKeys
 from swergio_transports.redis.scripts import script
-from swergio_transports.redis.sending import Flag, Limits
+from swergio_transports.redis.sending import Flag
 
 logger = logging.getLogger("swergio.redis")
 
@@ -65,28 +65,26 @@ class Presence:
     Keeps one instance there.
 
     Args:
-        instance: Who it is.
-        unique: It wants to be the only one of its name.
-        broker, keys, verb, limits: As for the rooms.
+        access: The way to the server.
+        unique: The instance wants to be the only one of its name.
         graces: How long it is waited for it.
     """
 
-    def __init__(
-        self, instance: Instance, unique: bool, broker: Broker, keys: Keys, verb: str, limits: Limits, graces: Graces
-    ) -> None:
+    def __init__(self, access: Access, unique: bool, graces: Graces) -> None:
         self.own = Own()
-        self._instance = instance
+        self._access = access
+        self._instance = access.instance
         self._unique = unique
-        self._broker = broker
-        self._keys = keys
-        self._verb = verb
-        self._limits = limits
+        self._broker = access.broker
+        self._keys = access.keys
+        self._verb = access.verb
+        self._all = access.all
         self._grace = max(1, int(graces.instance * 1000))
         self._group_grace = max(1, int(graces.group * 1000))
 
     # -- being there ----------------------------------------------------------------------------------------------
 
-    async def enter(self, where: str) -> None:
+    async def enter(self) -> None:
         """
         Take the name, and be there.
 
@@ -94,7 +92,7 @@ class Presence:
             NameTaken: Somebody else has it.
             BrokerLost: Try again.
         """
-        await self._take_name(where)
+        await self._take_name()
         self.own.life += 1
         record, alive = self._keys.record(self._instance), self._keys.alive(self._instance)
         told: list[Any] = ["life", self.own.life]
@@ -161,7 +159,7 @@ class Presence:
         """
         await self._remove(self._instance, self.own.life, list(self.own.rooms.items()))
 
-    async def _take_name(self, where: str) -> None:
+    async def _take_name(self) -> None:
         key = self._keys.instances(self._instance.name)
         others: list[bytes] = []
         for _ in range(TRIES):
@@ -171,9 +169,9 @@ class Presence:
             for other in others:
                 if await self._is_connected(other.decode()):
                     reason = f"{other.decode()} is connected, and {self._instance.name!r} is to be unique"
-                    raise NameTaken(where, reason)
+                    raise NameTaken(self._access.url, reason)
                 await self.reap(other.decode(), forced=True)  # it died and was started again
-        raise NameTaken(where, f"{others[0].decode()} does not go")
+        raise NameTaken(self._access.url, f"{others[0].decode()} does not go")
 
     async def _is_connected(self, instance: str) -> bool:
         # A process that was killed has no subscriptions: the server noticed when its connection was closed.
@@ -211,9 +209,9 @@ class Presence:
         await self._remove(instance, int(record.get(b"life", 0)), rooms)
 
     async def _remove(self, instance: str, life: int, rooms: Sequence[tuple[str, Manner]]) -> None:
-        calls: list[Call | Command] = [self.leaving(room, instance, life, manner) for room, manner in rooms]
+        calls: list[Call | Command] = [self._leaving(room, instance, life, manner) for room, manner in rooms]
         calls += [
-            self.leaving(room, instance, life, manner, observed=True)
+            self._leaving(room, instance, life, manner, observed=True)
             for room, manner in rooms
             if manner.mode is Mode.OBSERVER
         ]
@@ -221,20 +219,26 @@ class Presence:
         calls.append(Command(instances, ("HDEL", instances, instance)))
         replies = await self._all(calls)
         for (room, _), group in zip(rooms, replies, strict=False):
-            if group is not None:
-                await self.left_empty(room, group.decode())
-        rest = [key for lane in Lane for key in self._keys.lane(instance, lane)[:6]]
+            await self._left(room, group)
+        # Where senders stood stays: if the instance was only away, it is told what it missed.
+        logs = [self._keys.lane(instance, lane) for lane in Lane]
+        rest = [key for log in logs for key in log[:6] if key != log.sources]
         bury = (self._keys.record(instance), self._keys.alive(instance), *rest)
         buried = await self._broker.run(script("bury"), bury, (life,))
         if buried:
             await self._broker.ask(self._keys.registry, "ZREM", self._keys.registry, instance)
 
-    async def left_empty(self, room: str, group: str) -> None:
+    async def leave(self, room: str, manner: Manner, *, observed: bool) -> None:
         """
-        Have a group, which has no members any more, forgotten after a while.
+        End a membership of this instance.
         """
-        who = f"{GROUP}{group}{GROUP}{room}"
-        await self._broker.run(script("register"), (self._keys.registry,), (who, self._group_grace))
+        call = self._leaving(room, self._instance, self.own.life, manner, observed=observed)
+        await self._left(room, await self._broker.run(*call))
+
+    async def _left(self, room: str, group: bytes | None) -> None:
+        if group is not None:  # it has no members any more: it is forgotten after a while
+            who = f"{GROUP}{group.decode()}{GROUP}{room}"
+            await self._broker.run(script("register"), (self._keys.registry,), (who, self._group_grace))
 
     async def _disband(self, room: str, group: str) -> None:
         left = await self._broker.run(script("disband"), self._keys.room(room), (group, self._group_grace))
@@ -247,9 +251,9 @@ class Presence:
     def _notice(self, head: bytes, reason: str) -> Command:
         said = entries.heading(head)
         channel = self._keys.notices(said.sender)
-        return Command(channel, (self._verb, channel, msgpack.packb((said.channel, said.first, said.count, reason))))
+        return Command(channel, (self._verb, channel, msgpack.packb((said.channel, said.first, said.messages, reason))))
 
-    def leaving(self, room: str, instance: str, life: int, manner: Manner, *, observed: bool = False) -> Call:
+    def _leaving(self, room: str, instance: str, life: int, manner: Manner, *, observed: bool = False) -> Call:
         """
         Return the call that ends a membership.
         """
@@ -272,20 +276,24 @@ class Presence:
         frame = entries.batch(header, [payload])
         size = entries.cost(1, [payload])
         flags = Flag.BEGINS | (Flag.INBOX if to is not None else 0)
-        about = (f"{instance}/{channel}", number - 1, number, number, 1, flags, size, 2**53, self._limits.history, len(frame[0]))
+        about = (
+            f"{instance}/{channel}",
+            number - 1,
+            number,
+            number,
+            1,
+            flags,
+            size,
+            2**53,
+            self._access.limits.history,
+            len(frame[0]),
+        )
         await self._all([Call(script("append"), keys, (*about, self._verb, instance, frame)) for keys in logs])
 
     async def _instances(self, name: str) -> list[bytes]:
         key = self._keys.instances(name)
         found: list[bytes] = await self._broker.ask(key, "HKEYS", key)
         return found
-
-    async def _all(self, calls: Sequence[Call | Command]) -> list[Any]:
-        replies = await self._broker.run_all(calls)
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise reply
-        return replies
 
 
 def _manner(value: bytes) -> Manner:

@@ -16,11 +16,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from swergio.hub.positions import Position
-from swergio.hub.sources import MAX_EPOCHS
+from swergio.hub import Position
 from swergio.transport import Manner, Mode
 from swergio_transports.redis.entries import Entry
 from swergio_transports.redis.keys import LogKeys
+
+MAX_EPOCHS: Final = 16
 
 AHEAD: Final = 1024 * 1024
 """Bytes that may wait behind a hole."""
@@ -135,8 +136,7 @@ class Reading:
         """
         Take note of an entry that was published. Return whether it is to be taken now.
         """
-        if entry.end > self.top:
-            self.top = entry.end
+        self.top = max(self.top, entry.end)
         if entry.place == self.next and entry.frame is not None and not self.ahead:
             if not self.fetching and not self.joining and self.credit > 0:
                 return True

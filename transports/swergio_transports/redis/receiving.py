@@ -11,13 +11,13 @@ from typing import Any
 
 from swergio.codec.batch import Batch
 from swergio.errors import ProtocolError
-from swergio.hub.positions import Position, Source
-from swergio.hub.sources import Sources
+from swergio.hub import Position, Source, Sources
 from swergio.messages import Instance
 from swergio.outbox import Lane
 from swergio.transport import Events, Inbound, Loss, Manner, Mode
+from swergio_transports.redis.access import Access
 from swergio_transports.redis.entries import Delivery, Entry, Mark, opened, published, stored
-from swergio_transports.redis.keys import Keys, LogKeys
+from swergio_transports.redis.keys import LogKeys
 from swergio_transports.redis.loose import Loose
 from swergio_transports.redis.reading import Reading, State
 from swergio_transports.redis.sharing import Share, Work
@@ -33,11 +33,9 @@ class Receiver:
     Reads logs.
 
     Args:
-        instance: Who the component is.
+        access: The way to the server, of which only the names are used here.
         events: Whom to tell what came.
-        keys: What everything is called.
         window: Bytes that are taken ahead of the handlers, for each log.
-        loose: Nothing can be recovered.
 
     Attributes:
         wanting: Logs from which something may have to be fetched.
@@ -45,21 +43,21 @@ class Receiver:
         duplicates: Messages that came a second time.
     """
 
-    def __init__(self, instance: Instance, events: Events, keys: Keys, window: int, *, loose: bool = False) -> None:
+    def __init__(self, access: Access, events: Events, window: int) -> None:
         self.rooms: dict[str, Reading] = {}
         self.observed: dict[str, Reading] = {}
         self.wanting: dict[Reading, None] = {}
         self.unreported: dict[Reading, None] = {}
         self.duplicates = 0
-        self._instance = instance
+        self._instance = access.instance
         self._events = events
         self._window = window
-        self._loose = loose
-        self._sources = Sources(instance)
+        self._loose = access.loose
+        self._sources = Sources(access.instance)
         self._memberships = 0
         self._channels: dict[bytes, Reading] = {}
         self._seen: dict[Source, int] = {}  # direct messages that were observed
-        self.lanes = [self.begin(keys.lane(instance, lane), None, INBOX) for lane in Lane]
+        self.lanes = [self.begin(access.keys.lane(access.instance, lane), None, INBOX) for lane in Lane]
 
     def __iter__(self) -> Iterator[Reading]:
         return iter(list(self._channels.values()))
@@ -114,9 +112,15 @@ class Receiver:
             return  # it comes with the rest of the past, or is newer than the membership
         what, payload = opened(entry.frame)
         if isinstance(what, Delivery) and (what.sender != self._instance or reading.echo):
-            reading.pass_over, passed = what.count - 1, reading.pass_over
+            reading.pass_over, passed = what.messages - 1, reading.pass_over
             self._deliver(reading, entry._replace(end=reading.next), what, payload, past=True)
             reading.pass_over = passed
+
+    def begins(self, reading: Reading, positions: list[Position]) -> None:
+        """
+        Messages of some sources are wanted from here on.
+        """
+        self._sources.begin(reading, positions)
 
     def end(self, reading: Reading) -> None:
         """
@@ -194,6 +198,18 @@ class Receiver:
         self._go_on(reading)
         return reading
 
+    def ends_at(self, reading: Reading, top: int) -> bool:
+        """
+        Take note of the end of a log. Return whether what is before it is lost, as nothing can be fetched.
+        """
+        reading.top = max(reading.top, top)
+        if isinstance(reading, Loose):
+            return reading.behind
+        if isinstance(reading, Share):
+            reading.hungry = True
+        self.wanting[reading] = None
+        return False
+
     def _replace(self, old: Reading, state: State) -> Reading:
         # Receipts of the old one still come; they mean nothing in the new one.
         kind = type(old)
@@ -241,7 +257,7 @@ class Receiver:
 
     def _is_new(self, reading: Reading, what: Delivery, *, past: bool) -> bool:
         source = Source(what.sender, what.channel)
-        last = what.first + what.count - 1
+        last = what.first + what.messages - 1
         if past:
             self._sources.repeat(reading, source, last)
             return True
@@ -251,13 +267,13 @@ class Receiver:
             return new
         missing = self._sources.deliver(reading, source, what.to, what.after, what.first, last)
         if missing is None:
-            self.duplicates += what.count
+            self.duplicates += what.messages
             return False
         self._lose(reading, what.room, source, missing)
         return True
 
     def _deliver(self, reading: Reading, entry: Entry, what: Delivery, payload: memoryview, *, past: bool) -> None:
-        first, count = what.first, what.count
+        first, count = what.first, what.messages
         if reading.pass_over:
             passed, reading.pass_over = reading.pass_over, 0
             payload = memoryview(b"".join(Batch(payload, count).take(passed, count)))
@@ -309,7 +325,7 @@ class Receiver:
         past = work.entry.place < share.until
         self._events.delivered(
             Inbound(
-                what.room, None, Instance(what.sender), what.channel, what.first, what.count, max(0, work.attempt),
+                what.room, None, Instance(what.sender), what.channel, what.first, what.messages, max(0, work.attempt),
                 payload, receipt, past=past, shared=True,
             )
         )  # fmt: skip

@@ -20,13 +20,13 @@ from typing import Any, Final
 
 from swergio.codec.batch import Batch
 from swergio.codec.frames import Buffer
-from swergio.messages import Instance
 from swergio.outbox import Channel, Outbound, Outbox
 from swergio.transport import Events
 from swergio_transports.redis import entries
+from swergio_transports.redis.access import Access
 from swergio_transports.redis.calls import Call, Command
 from swergio_transports.redis.errors import BrokerRefused
-from swergio_transports.redis.keys import Keys, LogKeys
+from swergio_transports.redis.keys import LogKeys
 from swergio_transports.redis.scripts import script
 
 PIPELINE: Final = 1024 * 1024
@@ -71,16 +71,6 @@ class Place(Enum):
     WAITING = "waiting"
     FLYING = "flying"
     DONE = "done"
-
-
-@dataclass(slots=True, eq=False)
-class Limits:
-    """
-    What logs may hold: for members that are behind, and though nobody needs it.
-    """
-
-    room: int
-    history: int
 
 
 @dataclass(slots=True, eq=False)
@@ -155,26 +145,20 @@ class Sender:
     Sends what is in the outbox.
 
     Args:
-        instance: Who the component is.
-        outbox: What it sends.
+        access: The way to the server, of which only the names and limits are used here.
+        outbox: What to send.
         events: Whom to tell what reached nobody.
-        keys: What everything is called.
-        limits: What logs may hold.
-        verb: The command that publishes.
-        loose: Nothing is kept to recover from.
     """
 
-    def __init__(
-        self, instance: Instance, outbox: Outbox, events: Events, keys: Keys, limits: Limits, verb: str, *, loose: bool = False
-    ) -> None:
+    def __init__(self, access: Access, outbox: Outbox, events: Events) -> None:
         self.ways: dict[int, Way] = {}
-        self._instance = instance
+        self._instance = access.instance
         self._outbox = outbox
         self._events = events
-        self._keys = keys
-        self._limits = limits
-        self._verb = verb
-        self._loose = loose
+        self._keys = access.keys
+        self._limits = access.limits
+        self._verb = access.verb
+        self._loose = access.loose
         self._active: dict[Way, None] = {}
         self._observations: deque[Job] = deque()
         self._observing: dict[Job, None] = {}

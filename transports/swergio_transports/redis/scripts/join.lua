@@ -8,7 +8,7 @@
 --   next      the place that the member has come to; place: up to where it has consumed
 --   start     where the group begins if there is none of that name, 0 for the end
 --   note      published for those who watch, if it is new
--- Returns {base, top, 1 if it was a member, positions}: positions as in the hash of sources, flat
+-- Returns {base, top, positions}: positions as in the hash of sources, flat
 
 local instance, life, manner = ARGV[1], ARGV[2], ARGV[3]
 local reliable, known, seen = ARGV[4] == '1', tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -48,4 +48,4 @@ else
 end
 touch()
 if not former then redis.call(ARGV[7], KEYS[8], ARGV[8]) end
-return {base, top, former and 1 or 0, redis.call('HGETALL', KEYS[3])}
+return {base, top, redis.call('HGETALL', KEYS[3])}
