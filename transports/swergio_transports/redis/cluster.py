@@ -223,6 +223,10 @@ class Cluster(Deployment):
             except ConnectFailed as exc:
                 self.problem = f"{exc.url}: {exc.reason}"
                 self._soon.set()
+            except Exception as exc:  # of a map that cannot be read; the next one may be
+                logger.exception("the map of the cluster cannot be used")
+                self.problem = f"{type(exc).__name__}: {exc}"
+                self._soon.set()
             mapped, self._mapped = self._mapped, asyncio.get_running_loop().create_future()
             mapped.set_result(None)
             await asyncio.sleep(SOON)

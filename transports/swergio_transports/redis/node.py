@@ -265,6 +265,9 @@ class Node:
                 self._problem = str(exc)
             except BrokerLost as exc:
                 self._problem = str(exc)
+            except Exception as exc:  # whatever a server does, it costs this connection and no more
+                logger.exception("the connection to %s cannot be used", self.where)
+                self._problem = f"{type(exc).__name__}: {exc}"
             self._owner.changed(self, self._problem)
             await asyncio.sleep(random.uniform(0, pause))
             pause = min(2 * pause, MAX_PAUSE)
