@@ -316,9 +316,11 @@ class Receiver:
         except ProtocolError as exc:
             logger.error("%s: %s", share.keys.log, exc)
             share.done(work.id)
+            share.end(work.id)
             return
         if not isinstance(what, Delivery):
             share.done(work.id)
+            share.end(work.id)
             return
         share.outstanding += 1
         receipt = (share, work.id, work.entry.end - work.entry.place)
@@ -359,6 +361,15 @@ class Receiver:
         self._settle(reading)
         if self.is_read(reading) and (reading.ahead or reading.next < reading.top):
             self._go_on(reading)
+
+    def ended(self, receipt: tuple[Share, bytes, int]) -> None:
+        """
+        Everything that was sent before the work with this receipt was handled has arrived.
+        """
+        share, id_, _ = receipt
+        share.end(id_)
+        if self.is_read(share):
+            self.wanting[share] = None
 
     def _settle(self, reading: Reading) -> None:
         reading.settle()

@@ -242,10 +242,10 @@ class Sender:
             if way.withdrawn and way.withdrawn.issuperset(range(batch.first, batch.last + 1)):
                 flags |= Flag.LOOK
         pieces = item.pieces or ((batch.first, batch.last),)
+        whole = Batch(memoryview(b"".join(batch.payload)), batch.count) if item.pieces else None
         for first, last in pieces:
             payload = batch.payload
-            if (first, last) != (batch.first, batch.last):
-                whole = Batch(memoryview(b"".join(payload)), batch.count)
+            if whole is not None:
                 payload = whole.take(first - batch.first, last - batch.first + 1)
             call = self._append_call(keys, batch, after, first, last, flags, payload)
             jobs.append(Job(call, way, item, "append", target, last))

@@ -37,7 +37,8 @@ class Share(Reading):
     A membership of the group ``manner.group``.
 
     Attributes:
-        held: Ids of what is in hand, each with whether the server may have to be told that it is finished.
+        held: Ids of what is in hand.
+        handled: What is not, while what its handler sent is under way: it is not finished before that arrived.
         finished: What the server must be told of.
         most: How much may be in hand.
         unsure: An answer was lost: the server may have given us what we do not know of.
@@ -46,6 +47,7 @@ class Share(Reading):
     """
 
     held: dict[bytes, None] = field(default_factory=dict)
+    handled: dict[bytes, None] = field(default_factory=dict)
     finished: dict[bytes, None] = field(default_factory=dict)
     most: int = FEW
     unsure: bool = False
@@ -122,8 +124,10 @@ class Share(Reading):
         self.asked_at = now
         self.fetching = True
         self.telling = tuple(self.finished)
+        if not hungry:
+            return 0, self.unsure, self.telling
         self.hungry = False
-        return (max(0, room) if hungry else 0), self.unsure, self.telling
+        return max(0, room), self.unsure, self.telling
 
     def answered(self, answer: Sequence[Any], asked: int) -> list[Work]:
         """
@@ -138,7 +142,7 @@ class Share(Reading):
         top, *items = answer
         self.top = max(self.top, top)
         work = [Work(item[0], stored((item[0], item[1:3])), item[3] - 1) for item in items]
-        work = [one for one in work if one.id not in self.held and one.id not in self.finished]
+        work = [one for one in work if not (one.id in self.held or one.id in self.handled or one.id in self.finished)]
         self.held.update(dict.fromkeys(one.id for one in work))
         if asked and len(items) >= asked:
             self.hungry = True
@@ -157,4 +161,12 @@ class Share(Reading):
         """
         if id_ in self.held:
             del self.held[id_]
+            self.handled[id_] = None
+
+    def end(self, id_: bytes) -> None:
+        """
+        What its handler sent has arrived, too.
+        """
+        if id_ in self.handled:
+            del self.handled[id_]
             self.finished[id_] = None

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final, TypeVar
 
 from swergio.codec.frames import rows, unpack
 from swergio.errors import ConfigurationError, ConnectFailed, NameTaken, ProtocolError, SwergioError
+from swergio.outbox import Channel
 from swergio.transport import NOTHING, Context, Guarantees, Manner, Past, Transport, Will
 from swergio_transports.redis.access import Access, Limits
 from swergio_transports.redis.address import Kind, parse
@@ -78,7 +80,7 @@ class RedisTransport(Transport):
         self._pace = max(0.02, min(settings.heartbeat, hub.session_grace / 3))
         self._identity = ""
         self._tasks: set[asyncio.Task[None]] = set()
-        self._syncs: list[tuple[dict[int, int], asyncio.Future[bool]]] = []
+        self._awaited: deque[tuple[list[tuple[Channel, int]], Callable[[], Any]]] = deque()
         self._entered = self._down = self._closing = False
         self._turn_used = self._more = False
 
@@ -278,23 +280,29 @@ class RedisTransport(Transport):
         self.wake()
 
     async def _sync(self) -> bool:
-        targets = {channel.number: channel.last for channel in self._outbox.channels}
         future: asyncio.Future[bool] = self._loop.create_future()
-        self._syncs.append((targets, future))
+        self._when_arrived(lambda: future.done() or future.set_result(True))
         self.wake()
-        self._settled()
         return await future
 
-    def _settled(self) -> None:
-        if self._syncs:
-            self._syncs = [sync for sync in self._syncs if not self._answered(*sync)]
+    def _when_arrived(self, then: Callable[[], Any]) -> None:
+        """
+        Call ``then`` when everything that was sent up to now is acknowledged.
+        """
+        targets = [(channel, channel.last) for channel in self._outbox.channels if channel.acknowledged < channel.last]
+        self._awaited.append((targets, then))
+        self._settled()
 
-    def _answered(self, targets: dict[int, int], future: asyncio.Future[bool]) -> bool:
-        if not future.done() and self._sender.told_observers:
-            channels = self._outbox.channels
-            if all(channels[number].acknowledged >= last for number, last in targets.items()):
-                future.set_result(True)
-        return future.done()
+    def _settled(self) -> None:
+        # Who came later waits for at least as much: the first that has to wait is where to stop.
+        while self._awaited and self._sender.told_observers:
+            targets, then = self._awaited[0]
+            while targets and targets[-1][0].acknowledged >= targets[-1][1]:
+                targets.pop()
+            if targets:
+                return
+            self._awaited.popleft()
+            then()
 
     # -- what was handled -----------------------------------------------------------------------------------------
 
@@ -304,9 +312,16 @@ class RedisTransport(Transport):
 
     def consumed(self, receipt: Any) -> None:
         self._receiver.consumed(receipt)
+        if isinstance(receipt[0], Share):
+            self._when_arrived(lambda: self._ended_work(receipt))
+        else:
+            self._reports.due(receipt[2])
         if self._receiver.wanting:
             self._filling.pump()
-        self._reports.due(receipt[2])
+
+    def _ended_work(self, receipt: Any) -> None:
+        self._receiver.ended(receipt)
+        self._filling.pump()
 
     # -- being there ----------------------------------------------------------------------------------------------
 
