@@ -61,12 +61,18 @@ class Memberships:
         """
         Tell the server of memberships that it may not know, or that have changed.
         """
+        there, _ = await self._presence.beat()
+        if not there:
+            await self._presence.enter()
+            readings = list(self._receiver)  # who was given up is a member of nothing; the inbox comes first
         await self._access.all([self._call(reading) for reading in readings])
 
     async def join(self, room: str, manner: Manner, past: Past) -> None:
         """
         See `swergio.transport.Transport.join`.
         """
+        if past.age is not None:  # it grows by the time that this takes
+            past = past._replace(age=past.age - time.monotonic())
         receiver = self._receiver
         await self._presence.note_room(room, manner)
         await self._broker.ask(self._keys.rooms, "ZADD", self._keys.rooms, int(time.time()), room)
@@ -123,7 +129,7 @@ class Memberships:
         if past.last is None and past.age is None:
             return top, 0
         last = -1 if past.last is None else past.last
-        age = -1 if past.age is None else int(past.age * 1000)
+        age = -1 if past.age is None else int((past.age + time.monotonic()) * 1000)
         words = (top, self._access.limits.history, last, age)
         place, over = await self._broker.run(script("past"), reading.keys, words)
         return place, over

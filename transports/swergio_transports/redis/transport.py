@@ -79,6 +79,7 @@ class RedisTransport(Transport):
         self._filling = Filling(access, self._receiver, self._memberships.again, self._stands.is_set)
         self._pace = max(0.02, min(settings.heartbeat, hub.session_grace / 3))
         self._identity = ""
+        self._life = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._awaited: deque[tuple[list[tuple[Channel, int]], Callable[[], Any]]] = deque()
         self._entered = self._down = self._closing = False
@@ -97,7 +98,7 @@ class RedisTransport(Transport):
                 await self._persist(self._memberships.enter)
         except TimeoutError:
             raise ConnectFailed(self._access.url, "it broke the connection again and again") from None
-        self._identity = self._broker.identity
+        self._identity, self._life = self._broker.identity, self._presence.own.life
         self._entered = True
         self._events.connected(resumed=False)
         self._spawn(self._keep_there(), "swergio presence")
@@ -214,15 +215,17 @@ class RedisTransport(Transport):
     async def _look_around(self) -> None:
         identity = self._broker.identity
         there, _ = await self._presence.beat()
-        fresh = not there or identity != self._identity
-        if fresh:
+        if not there or identity != self._identity:
             await self._memberships.enter()
+        life = self._presence.own.life
+        fresh = life != self._life
+        if fresh:
             await self._memberships.again(list(self._receiver))
         await self._filling.look(self._receiver)
         if fresh:
             await self._access.all(self._sender.marks())
         await self._roster.look()
-        self._identity = identity
+        self._identity, self._life = identity, life
         if self._down and self._stands.is_set():
             self._down = False
             self._events.connected(resumed=there)
@@ -347,7 +350,7 @@ class RedisTransport(Transport):
 
     async def _beat(self) -> None:
         there, overdue = await self._presence.beat()
-        if not there:
+        if not there or self._presence.own.life != self._life:
             await self._recover()
         for who in overdue:
             await self._presence.settle(who)

@@ -17,12 +17,19 @@ while true do
   for _, entry in ipairs(entries) do
     local at, milliseconds = string.match(entry[1], '^(%d+)-(%d+)$')
     local count = tonumber(string.match(entry[2][1], '^%d+ (%d+)'))
-    if till - at > history or last == 0 or (age >= 0 and tonumber(milliseconds) < oldest) then
+    if last == 0 or (age >= 0 and tonumber(milliseconds) < oldest) or till - place >= history then
       return {place, over}
     end
-    place, before = tonumber(at), at
+    local unwanted = 0
+    if till - at > history and count > 0 then
+      -- As much of it as there may be; how large each of its messages is is not known here. The newest one always.
+      unwanted = math.ceil(count * (till - at - history) / (place - at))
+      if unwanted >= count and place < till then return {place, over} end
+      unwanted = math.min(unwanted, count - 1)
+    end
+    place, before, over = tonumber(at), at, unwanted
     if last > 0 then
-      over = math.max(0, count - last)
+      over = math.max(over, count - last)
       last = math.max(0, last - count)
     end
   end
