@@ -35,7 +35,6 @@ if group ~= '' then
     redis.call('ZADD', KEYS[5], start, '/' .. group)
   end
   redis.call('HDEL', KEYS[1], 'idle ' .. group)
-  if not former then redis.call('HINCRBY', KEYS[1], 'shared', 1) end
 elseif not reliable then
   redis.call('ZREM', KEYS[5], instance)
 else
@@ -46,6 +45,7 @@ else
   end
   redis.call('ZADD', KEYS[5], text(place), instance)
 end
+survey()
 touch()
 if not former then redis.call(ARGV[7], KEYS[8], ARGV[8]) end
 return {base, top, redis.call('HGETALL', KEYS[3])}

@@ -10,9 +10,9 @@ local life, group = string.match(former, '^%d+ (%d+) %a+ %d (.*)$')
 if tonumber(life) > tonumber(ARGV[2]) then return false end
 redis.call('HDEL', KEYS[4], ARGV[1])
 redis.call('ZREM', KEYS[5], ARGV[1])
+survey()
 redis.call(ARGV[3], KEYS[8], ARGV[4])
 if group == '' then return false end
-redis.call('HINCRBY', KEYS[1], 'shared', -1)
 redis.call(ARGV[3], KEYS[7], '') -- the others look for what it had not finished
 local _, count = workers(group)
 if count > 0 then return false end

@@ -2,8 +2,8 @@
 --
 -- KEYS[1] meta     hash: base (where the log begins), top (where the next entry goes), fresh, order;
 --                  prior and skip: base of the log before, whose end a failover lost, and how far the places jumped;
---                  groups: how many there are; shared: how many members are in one; "end <group>": how far it was
---                  given out; "idle <group>": since when it has no members
+--                  groups: how many there are; lossy and whole: there if a member is lossy, or in no group;
+--                  "end <group>": how far it was given out; "idle <group>": since when it has no members
 -- KEYS[2] log      stream: id <place>-<ms>, one field "<size> <count> <sender>" whose value is the frame; its consumer
 --                  groups are the groups, and their consumers the members of these
 -- KEYS[3] sources  hash: "<instance>/<channel>" -> "<last number>" or "<last number> <start> <origin>"
@@ -19,6 +19,7 @@
 
 local LIFETIME = 7200 -- seconds that a log outlives its last use
 local FRESH = 60
+local TRIM = 65536
 
 local function text(number) return string.format('%.0f', number) end
 
@@ -31,12 +32,13 @@ local function touch()
   for key = 1, 6 do redis.call('EXPIRE', KEYS[key], LIFETIME) end
 end
 
--- Return base and top, of a new log if there is none, and whether it is time to touch it.
-local function open()
-  local base, top, fresh = unpack(redis.call('HMGET', KEYS[1], 'base', 'top', 'fresh'))
-  if base then return tonumber(base), tonumber(top), time[1] - (fresh or 0) > FRESH end
+-- Return base and top, of a new log if there is none, whether it is time to touch it, and more fields of meta, from the
+-- fourth on.
+local function open(...)
+  local meta = redis.call('HMGET', KEYS[1], 'base', 'top', 'fresh', ...)
+  if meta[1] then return tonumber(meta[1]), tonumber(meta[2]), time[1] - (meta[3] or 0) > FRESH, meta end
   redis.call('HSET', KEYS[1], 'base', text(now), 'top', text(now))
-  return now, now, true
+  return now, now, true, meta
 end
 
 local function number_of(source)
@@ -45,17 +47,35 @@ local function number_of(source)
 end
 
 -- Store an entry and publish it. ``shown``: bytes of the frame to publish, the rest is fetched; 0: all.
--- Below 0 as ``threshold``: do not store it.
-local function store(top, threshold, size, count, sender, frame, shown, verb)
+-- What begins before ``threshold`` is not needed any more; below 0: do not store the entry. Looking what can be trimmed
+-- takes as long as all the rest, so it is done each 64 KiB; ``trimmed`` is the end of the log the last time.
+local function store(top, threshold, trimmed, size, count, sender, frame, shown, verb)
   local milliseconds = math.floor(now / 1000)
-  if threshold >= 0 then
-    redis.call('XADD', KEYS[2], 'MINID', '~', text(threshold), text(top) .. '-' .. text(milliseconds),
-      text(size) .. ' ' .. count .. ' ' .. sender, frame)
+  local id, about = text(top) .. '-' .. milliseconds, size .. ' ' .. count .. ' ' .. sender
+  if threshold >= 0 and top - trimmed + size > TRIM then
+    redis.call('XADD', KEYS[2], 'MINID', '~', text(threshold), id, about, frame)
+    redis.call('HSET', KEYS[1], 'top', text(top + size), 'trimmed', text(top))
+  else
+    if threshold >= 0 then redis.call('XADD', KEYS[2], id, about, frame) end
+    redis.call('HSET', KEYS[1], 'top', text(top + size))
   end
-  redis.call('HSET', KEYS[1], 'top', text(top + size))
-  local message = struct.pack('>I8I8I8I8', top, size, milliseconds, shown > 0 and 1 or 0)
-  redis.call(verb, KEYS[7], message .. (shown > 0 and string.sub(frame, 1, shown) or frame))
+  local message = struct.pack('>I8I8I8I8', top, size, milliseconds, shown ~= 0 and 1 or 0)
+  redis.call(verb, KEYS[7], message .. (shown ~= 0 and string.sub(frame, 1, shown) or frame))
   return milliseconds
+end
+
+-- Note which kinds of members there are.
+local function survey()
+  local lossy, whole = false, false
+  local members = redis.call('HGETALL', KEYS[4])
+  for at = 2, #members, 2 do
+    local mode, group = string.match(members[at], '^%d+ %d+ (%a+) %d (.*)$')
+    lossy = lossy or mode ~= 'reliable'
+    whole = whole or group == ''
+  end
+  redis.call('HDEL', KEYS[1], 'lossy', 'whole')
+  if lossy then redis.call('HSET', KEYS[1], 'lossy', 1) end
+  if whole then redis.call('HSET', KEYS[1], 'whole', 1) end
 end
 
 -- The instances that are members of a group, as keys of a table, and how many they are.
