@@ -28,7 +28,7 @@ MAX_HEADER = 16 * 1024
 MAX_NUMBER = 2**53 - 1  # of numbers and offsets: every language has it, and a sum of a few still fits into msgpack
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
-Packet: TypeAlias = bytes | list[bytes | memoryview]
+Packet: TypeAlias = bytes | memoryview | list[bytes | memoryview]
 """A packet as a link has it: in one piece, or in the parts that its wire carried, cut anywhere."""
 
 
@@ -101,7 +101,7 @@ def parse(packet: Packet) -> Iterator[Frame]:
     Raises:
         ProtocolError: the packet is not made of whole, well-formed frames. Frames before the bad one were yielded.
     """
-    rest: list[bytes | memoryview] = [packet] if isinstance(packet, bytes) else packet[::-1]  # the last one is next
+    rest: list[bytes | memoryview] = packet[::-1] if isinstance(packet, list) else [packet]  # the last one is next
     view, at = memoryview(b""), 0
     while True:
         if at == len(view):

@@ -18,8 +18,9 @@ a source of which the member had not heard yet is not reported.)
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from swergio.hub.positions import Position, Source
 from swergio.transport import Manner, Mode
@@ -92,6 +93,30 @@ class Subscription:
             self.consumed = self.next
 
 
+class Follower(Protocol):
+    """
+    Who follows a log; see `Subscription`.
+    """
+
+    @property
+    def echo(self) -> bool:
+        """
+        Whether it gets its own messages.
+        """
+
+    @property
+    def membership(self) -> int:
+        """
+        Tells it from what the component was before it left and joined again.
+        """
+
+    @property
+    def epochs(self) -> Collection[str]:
+        """
+        The logs before this one in whose time the component was a member.
+        """
+
+
 class Sources:
     """
     The number of the last message of each source. When there are too many, the longest unheard of are forgotten.
@@ -102,9 +127,7 @@ class Sources:
         self._heard: dict[Source, tuple[int, int]] = {}  # last number, and the membership in which it came
         self._complete = True  # nothing was forgotten: what is not known was never heard of
 
-    def deliver(
-        self, sub: Subscription, source: Source, to: str | None, after: int, first: int, last: int
-    ) -> int | None:
+    def deliver(self, sub: Follower, source: Source, to: str | None, after: int, first: int, last: int) -> int | None:
         """
         Take the messages ``first`` to ``last``, which follow ``after`` at once or behind some that were withdrawn.
 
@@ -119,19 +142,19 @@ class Sources:
         self._note(sub, source, last)
         return after - known if after > known else 0
 
-    def repeat(self, sub: Subscription, source: Source, last: int) -> None:
+    def repeat(self, sub: Follower, source: Source, last: int) -> None:
         """
         Take messages up to ``last`` that were sent before the membership began, known or not: they were asked for.
         """
         self._note(sub, source, max(last, self._heard.get(source, _NEVER)[0]))
 
-    def mark(self, sub: Subscription, source: Source, number: int, origin: str) -> int:
+    def mark(self, sub: Follower, source: Source, number: int, origin: str) -> int:
         """
         Take a mark: ``source`` goes on behind ``number``. Return how many messages are lost.
         """
         return self._advance(sub, source, number, number, origin)
 
-    def compare(self, sub: Subscription, positions: Iterable[Position]) -> list[tuple[Source, int]]:
+    def compare(self, sub: Follower, positions: Iterable[Position]) -> list[tuple[Source, int]]:
         """
         Take the positions of a log in which the place was lost. Return which sources lost how many messages.
         """
@@ -142,7 +165,7 @@ class Sources:
                 lost.append((source, self._advance(sub, source, number, start, origin)))
         return [(source, count) for source, count in lost if count]
 
-    def begin(self, sub: Subscription, positions: Iterable[Position]) -> None:
+    def begin(self, sub: Follower, positions: Iterable[Position]) -> None:
         """
         Take the positions of a log that is read from here on.
         """
@@ -150,7 +173,7 @@ class Sources:
             source = Source(sender, channel)
             self._note(sub, source, max(number, self._heard.get(source, _NEVER)[0]))
 
-    def _advance(self, sub: Subscription, source: Source, number: int, start: int, origin: str | None) -> int:
+    def _advance(self, sub: Follower, source: Source, number: int, start: int, origin: str | None) -> int:
         known, membership = self._heard.get(source, _NEVER)
         base = known
         if membership != sub.membership:
@@ -159,7 +182,7 @@ class Sources:
         self._note(sub, source, max(number, known))
         return max(0, number - base)
 
-    def _note(self, sub: Subscription, source: Source, number: int) -> None:
+    def _note(self, sub: Follower, source: Source, number: int) -> None:
         self._heard.pop(source, None)
         self._heard[source] = (number, sub.membership)
         if len(self._heard) > MAX_SOURCES:

@@ -28,7 +28,8 @@ KEYS = sorted(Settings.model_fields)
 HUB_KEYS = sorted(HubSettings.model_fields)
 QUERY_KEYS = [key for key in KEYS if key not in {"hub", "token", "url"}]
 VARIABLES = [PREFIX + key.upper() for key in KEYS if key != "hub"] + [f"{PREFIX}HUB_{key.upper()}" for key in HUB_KEYS]
-OTHER_VARIABLES = {PREFIX + "RUNTIME_DIR", PREFIX + "SEED"}  # read where they are used, by the hub and by fault tests
+# Read where they are used: by the hub, by fault tests, and by tests that need a Redis.
+OTHER_VARIABLES = {PREFIX + "RUNTIME_DIR", PREFIX + "SEED", PREFIX + "REDIS_SERVER"}
 
 
 def load(url: str | None = None, **overrides: Any) -> Settings:

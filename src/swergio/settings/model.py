@@ -154,8 +154,12 @@ class Settings(UrlSettings):
 
     Attributes:
         url: The deployment; None is the user's own hub, started when it is needed.
-        token: What a hub knows the component by. Never shown by ``repr``.
+        token: What a hub knows the component by; with Redis, the password. Never shown by ``repr``.
         token_file: A file that holds the token; said in the same place as ``token``, one of them must go.
+        username: The user of a Redis that has several; the token is this user's password.
+        namespace: Keeps deployments apart that share one Redis: it begins all keys and channels.
+        recovery: With Redis, whether rooms keep what they need to recover from a broken connection. Without, messages
+            are published and no more: those of that time are lost, and reported.
         connect_timeout: Until the first connection must stand.
         send_timeout: How long a ``send`` may wait on a full outbox.
         request_timeout: How long a request waits for its reply.
@@ -179,6 +183,11 @@ class Settings(UrlSettings):
 
     token: Annotated[SecretStr | None, Field(min_length=1, description="a text that is not empty")] = None
     token_file: File = None
+    username: Annotated[str | None, Field(min_length=1, description="the name of a user")] = None
+    namespace: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="1 to 64 letters, digits, '_', '.' or '-'")
+    ] = "swergio"
+    recovery: Switch = True
     connect_timeout: Seconds = 10.0
     send_timeout: Seconds = 30.0
     request_timeout: Seconds = 60.0

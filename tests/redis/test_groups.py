@@ -1,0 +1,185 @@
+"""
+Groups over Redis: work is shared, and what somebody did not finish is for others.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import swergio
+from swergio.testing import Inbox, eventually
+
+DEATHS = int(os.environ.get("KILLS", "1000")) // 10
+WORKERS = 4
+SETTINGS: dict[str, Any] = {"heartbeat": 0.2, "dead_after": 5.0, "hub": {"session_grace": 0.5, "group_grace": 1.0}}
+
+Make = Callable[[str], swergio.Component]
+
+
+@pytest.fixture
+def make(deployment: str) -> Iterator[Make]:
+    made: list[swergio.Component] = []
+
+    def component(name: str) -> swergio.Component:
+        made.append(swergio.Component(name, deployment, **SETTINGS))
+        return made[-1]
+
+    yield component
+    for one in reversed(made):
+        one.close()
+
+
+def test_each_message_goes_to_one_member_whoever_is_quick_gets_more(make: Make) -> None:
+    done, held = Inbox(), threading.Event()
+    slow, quick, boss = make("slow"), make("quick"), make("boss").start()
+
+    @slow.on("jobs", group="workers")
+    def hold(message: swergio.Message) -> None:
+        held.wait(20)
+        done.put(message.data)
+
+    quick.on("jobs", group="workers")(done.take_data)
+    slow.start()
+    boss.send("jobs", 0)
+    eventually(lambda: boss.stats.sent and not boss.flush(20), "it is sent")
+    quick.start()
+    for number in range(1, 300):
+        boss.send("jobs", number)
+    done.wait(290)
+    held.set()
+    assert sorted(done.wait(300)) == list(range(300))
+
+
+def test_what_a_member_that_leaves_had_not_finished_goes_to_another(make: Make) -> None:
+    first, second, boss = make("first"), make("second"), make("boss").start()
+    begun, held, done = Inbox(), threading.Event(), Inbox()
+
+    @first.on("jobs", group="workers")
+    def hold(message: swergio.Message) -> None:
+        begun.put(message.data)
+        held.wait(20)
+
+    @second.on("jobs", group="workers")
+    def finish(message: swergio.Message) -> None:
+        done.put((message.data, message.attempt))
+
+    first.start()
+    boss.send("jobs", "job")
+    begun.wait(1)
+    second.start()
+    first.leave("jobs")
+    assert done.wait(1) == [("job", 1)]
+    held.set()
+
+
+def test_a_member_does_not_get_its_own_messages_and_alone_they_are_passed_over(make: Make) -> None:
+    one, two = make("one"), make("two")
+    by_one, by_two = Inbox(), Inbox()
+    one.on("jobs", group="workers")(by_one.take_data)
+    two.on("jobs", group="workers")(by_two.take_data)
+    one.start()
+    one.send("jobs", "to nobody")
+    one.flush(20)
+    two.start()
+    for number in range(20):
+        one.send("jobs", number)
+    assert sorted(by_two.wait(20)) == list(range(20))
+    assert not by_one.items
+
+
+def test_a_group_that_nobody_comes_to_is_forgotten_and_its_senders_are_told(make: Make) -> None:
+    worker, boss = make("worker"), make("boss").start()
+    worker.on("jobs", group="workers")(lambda message: None)
+    worker.start()
+    worker.leave("jobs")
+    for number in range(10):
+        boss.send("jobs", number)
+    eventually(lambda: boss.stats.undeliverable == 10, "the sender is told")
+
+
+def test_questions_to_a_group_are_shared(make: Make) -> None:
+    answered = Counter[str]()
+    boss = make("boss").start()
+    for _ in range(3):
+        worker = make("worker")
+
+        @worker.on("double", group="workers")
+        def double(message: swergio.Message, name: str = str(worker.instance)) -> int:
+            answered[name] += 1
+            return 2 * int(message.data)
+
+        worker.start()
+    assert boss.map("double", list(range(200)), timeout=30) == [2 * number for number in range(200)]
+    assert answered.total() == 200
+
+
+def work(url: str) -> None:
+    """
+    Handle jobs until one is deadly; runs in a process of its own.
+    """
+    worker = swergio.Component("worker", url, **SETTINGS)
+
+    @worker.on("jobs", group="workers")
+    def handle(message: swergio.Message) -> None:
+        number, deadly = message.data
+        if deadly and not message.attempt:
+            os.kill(os.getpid(), signal.SIGKILL)
+        worker.send("done", [number, message.attempt])
+
+    worker.run()
+
+
+@pytest.mark.timeout(240)
+def test_a_hundred_workers_that_are_killed_in_mid_handler_lose_no_work(make: Make, deployment: str) -> None:
+    done, boss = Inbox(), make("boss")
+    boss.on("done")(done.take_data)
+    boss.start()
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["swergio.settings", "swergio_transports.redis", __name__])
+
+    def hire() -> Any:
+        worker = context.Process(target=work, args=(deployment,), daemon=True)
+        worker.start()
+        return worker
+
+    workers = [hire() for _ in range(WORKERS)]
+    deaths = jobs = 0
+    pause = threading.Event()
+    try:
+        eventually(lambda: boss.members("jobs"), "a worker is there")
+        while deaths < DEATHS:
+            for place, worker in enumerate(workers):
+                if not worker.is_alive():
+                    assert worker.exitcode == -signal.SIGKILL
+                    deaths += 1
+                    workers[place] = hire()
+            for _ in range(10):
+                boss.send("jobs", [jobs, jobs % 40 == 20])
+                jobs += 1
+            while jobs - len(done.items) > 200 and all(worker.is_alive() for worker in workers):
+                pause.wait(0.01)
+            pause.wait(0.01)
+
+        # The last deadly ones kill those who are there now.
+        def finished() -> bool:
+            for place, worker in enumerate(workers):
+                if not worker.is_alive():
+                    workers[place] = hire()
+            return len({number for number, _ in done.items}) == jobs
+
+        eventually(finished, "all is done", 120)
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.join()
+    first = Counter(number for number, attempt in done.items if not attempt)
+    assert max(first.values()) == 1, "what was given out again does not say so"
+    assert all(attempt for number, attempt in done.items if number % 40 == 20)

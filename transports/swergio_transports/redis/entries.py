@@ -1,0 +1,147 @@
+"""Entries of a log as they travel: what is appended, what is published, and what is read.
+
+An entry is one frame of `swergio.codec.frames`: a batch (``DELIVER``) or a mark (``MARK``), with fewer fields than the
+hub's, as the log is known by its key. Published, 32 bytes stand before it, written by the script: place, size, time
+in milliseconds, and whether the payload was left out, to be fetched from the log. (32, so that arrays, which are
+aligned within the frame, stay aligned.)
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from swergio.codec.batch import MESSAGE_COST
+from swergio.codec.frames import Buffer, Frame, Op, encode, fields, parse, unpack
+from swergio.errors import ProtocolError
+
+INLINE: Final = 128 * 1024
+"""Larger payloads are not published but fetched: what waits for a subscriber counts for its output buffer."""
+
+TEXT_OR_NONE: Final = (str, type(None))
+
+_PREFIX: Final = struct.Struct(">QQQQ")
+
+
+class Entry(NamedTuple):
+    """
+    One entry of a log.
+
+    Attributes:
+        place: Where it begins; ``end`` is where the next one does.
+        time: When it was appended, in milliseconds.
+        frame: Itself; None if it must be fetched.
+    """
+
+    place: int
+    end: int
+    time: int
+    frame: memoryview | None
+
+
+class Delivery(NamedTuple):
+    """
+    The header of a batch; see `swergio.transport.Inbound`. Its messages come ``after`` that number of the sender.
+    """
+
+    sender: str
+    channel: int
+    after: int
+    first: int
+    messages: int
+    room: str
+    to: str | None
+
+
+class Mark(NamedTuple):
+    """
+    Where a source goes on, in a log that may have lost what came before; ``origin`` is the log that had it.
+    """
+
+    sender: str
+    channel: int
+    number: int
+    origin: str
+
+
+def batch(header: Sequence[Any], payload: Sequence[Buffer], *, aligned: bool = False) -> list[Buffer]:
+    """
+    Return the frame of a batch; ``header`` holds the fields of `Delivery`.
+    """
+    return encode(Op.DELIVER, *header, payload=payload, aligned=aligned)
+
+
+def mark(sender: str, channel: int, number: int, origin: str) -> list[Buffer]:
+    """
+    Return the frame of a mark.
+    """
+    return encode(Op.MARK, sender, channel, number, origin)
+
+
+def cost(count: int, payload: Sequence[Buffer]) -> int:
+    """
+    Return what a batch counts for in a log.
+    """
+    return sum(map(len, payload)) + MESSAGE_COST * count
+
+
+def published(data: bytes) -> Entry:
+    """
+    Read what was published.
+
+    Raises:
+        ProtocolError: It is nothing of ours.
+    """
+    if len(data) < _PREFIX.size:
+        raise ProtocolError(f"{len(data)} bytes where an entry belongs")
+    place, size, time, header_only = _PREFIX.unpack_from(data)
+    return Entry(place, place + size, time, None if header_only else memoryview(data)[_PREFIX.size :])
+
+
+def stored(item: Any) -> Entry:
+    """
+    Read an entry of the stream.
+
+    Raises:
+        ProtocolError: It is nothing of ours.
+    """
+    try:
+        id_, (about, frame) = item
+        place, _, time = id_.partition(b"-")
+        return Entry(int(place), int(place) + int(about.partition(b" ")[0]), int(time), memoryview(frame))
+    except (TypeError, ValueError, AttributeError) as exc:
+        raise ProtocolError("an entry of a log that is none") from exc
+
+
+def opened(frame: memoryview) -> tuple[Delivery | Mark, memoryview]:
+    """
+    Return what an entry says, and its payload.
+
+    Raises:
+        ProtocolError: It is nothing of ours.
+    """
+    for parsed in parse(frame):
+        if parsed.op == Op.DELIVER:
+            return Delivery(*fields(parsed, str, int, int, int, int, str, TEXT_OR_NONE)), parsed.payload
+        return _mark(parsed), parsed.payload
+    raise ProtocolError("an empty entry")
+
+
+def heading(head: bytes) -> Delivery:
+    """
+    Return the header of a batch from the beginning of its frame.
+
+    Raises:
+        ProtocolError: It is nothing of ours.
+    """
+    size = int.from_bytes(head[2:4], "little")
+    fixed = len(head) >= 8 + size
+    frame = Frame(Op.DELIVER, unpack(head[8 : 8 + size], list) if fixed else [], memoryview(b""))
+    return Delivery(*fields(frame, str, int, int, int, int, str, TEXT_OR_NONE))
+
+
+def _mark(frame: Frame) -> Mark:
+    if frame.op != Op.MARK:
+        raise ProtocolError(f"op {frame.op} in a log")
+    return Mark(*fields(frame, str, int, int, str))

@@ -1,0 +1,109 @@
+"""Writing: everything that is ready goes out in one round trip, and a few of them are under way at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from swergio_transports.redis.broker import Broker
+from swergio_transports.redis.errors import BrokerLost
+from swergio_transports.redis.sending import Job, Sender
+
+logger = logging.getLogger("swergio.redis")
+
+UNDER_WAY = 4
+PAUSE = 0.05
+
+
+class Rounds:
+    """
+    Carries what a sender has to say.
+
+    Args:
+        sender: Knows what to send.
+        broker: Carries it.
+        settled: Called when something was acknowledged.
+    """
+
+    def __init__(self, sender: Sender, broker: Broker, settled: Callable[[], None]) -> None:
+        self._sender = sender
+        self._broker = broker
+        self._settled = settled
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
+        self._connected = False
+        self._age = 0
+        self._closed = False
+
+    def begin(self) -> None:
+        """
+        A connection stands.
+        """
+        self._connected = True
+        self.pump()
+
+    def pump(self) -> None:
+        """
+        Write what there is, if there is a connection.
+        """
+        while self._connected and len(self._tasks) < UNDER_WAY and not self._closed:
+            jobs = self._sender.collect(self._loop.time())
+            if not jobs:
+                break
+            task = asyncio.create_task(self._carry(jobs, self._age), name="swergio redis round")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        self._wait()
+
+    async def _carry(self, jobs: Sequence[Job], age: int) -> None:
+        replies: Sequence[Any]
+        try:
+            replies = await self._broker.run_all([job.call for job in jobs])
+        except BrokerLost as exc:
+            if age == self._age:
+                logger.debug("what was under way is sent again: %s", exc)
+                self.broke()
+                self._loop.call_later(random.uniform(0, PAUSE), self.begin)
+            return
+        if age != self._age:
+            return  # it was taken back meanwhile
+        self._sender.settle(jobs, replies, self._loop.time())
+        self._loop.call_soon(self.pump)
+        self._settled()
+
+    def broke(self) -> None:
+        """
+        What was under way may be lost: offer it again, once a connection stands.
+        """
+        self._age += 1
+        self._connected = False
+        self._sender.broke()
+
+    def _wait(self) -> None:
+        due = self._sender.due()
+        if due is None or (self._timer is not None and self._due <= due):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due = due
+        self._timer = self._loop.call_at(due, self._again)
+
+    def _again(self) -> None:
+        self._timer = None
+        self.pump()
+
+    async def close(self) -> None:
+        """
+        Cease.
+        """
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
