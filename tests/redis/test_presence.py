@@ -103,7 +103,7 @@ def test_a_unique_name_is_taken_over_from_one_that_was_killed(make: Make, start:
     make("only", unique=True).start()
 
 
-def test_one_that_was_away_for_too_long_comes_back(deployment: str, own_server: RedisServer) -> None:
+def test_one_that_was_away_for_too_long_comes_back(own_server: RedisServer) -> None:
     """
     The whole server hangs for longer than the grace: everybody is there again, and works.
     """

@@ -25,7 +25,7 @@ from swergio_transports.redis.access import Access
 from swergio_transports.redis.calls import Call, Command
 from swergio_transports.redis.keys import LogKeys
 from swergio_transports.redis.scripts import script
-from swergio_transports.redis.sending import Flag
+from swergio_transports.redis.ways import Flag
 
 logger = logging.getLogger("swergio.redis")
 

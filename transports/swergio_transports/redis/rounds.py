@@ -10,7 +10,8 @@ from typing import Any
 
 from swergio_transports.redis.broker import Broker
 from swergio_transports.redis.errors import BrokerLost
-from swergio_transports.redis.sending import Job, Sender
+from swergio_transports.redis.sending import Sender
+from swergio_transports.redis.ways import Job
 
 logger = logging.getLogger("swergio.redis")
 

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from swergio_transports.redis.entries import Entry, stored
 from swergio_transports.redis.reading import Reading, State
 
-FEW: Final = 2
+FEW: Final = 1
 MANY: Final = 64
 QUICK: Final = 0.01
 """Seconds in which quick handlers finish all that was in hand."""
@@ -116,7 +116,7 @@ class Share(Reading):
         hungry = self.hungry and room > 0
         if self.joining or self.fetching or not (hungry or self.finished):
             return None
-        if not self.held and now - self.asked_at < QUICK:
+        if self.finished and not self.held and now - self.asked_at < QUICK:
             self.most = min(2 * self.most, MANY)
             room = self.most
         elif self.held and now - self.asked_at > QUICK:

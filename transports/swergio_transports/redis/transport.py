@@ -283,10 +283,10 @@ class RedisTransport(Transport):
         self.wake()
 
     async def _sync(self) -> bool:
-        future: asyncio.Future[bool] = self._loop.create_future()
-        self._when_arrived(lambda: future.done() or future.set_result(True))
+        arrived = asyncio.Event()
+        self._when_arrived(arrived.set)
         self.wake()
-        return await future
+        return await arrived.wait()
 
     def _when_arrived(self, then: Callable[[], Any]) -> None:
         """
