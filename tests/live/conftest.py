@@ -133,7 +133,6 @@ def address(scheme: str, folder: Path) -> str:
     """
     if scheme == "memory":
         return f"memory://test-{next(_numbers)}"
-    # Not in pytest's folder, whose path may be too long for a socket.
     return f"zmq+ipc://{folder}/hub" if scheme == "zmq+ipc" else f"{scheme}://127.0.0.1:0"
 
 
