@@ -7,6 +7,7 @@ from __future__ import annotations
 import random
 import struct
 import tracemalloc
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -53,6 +54,38 @@ def test_payloads_are_views_of_the_packet_and_not_copies() -> None:
     packet = join(encode(Op.PUBLISH, 1, payload=[b"x" * 1000]))
     (frame,) = parse(packet)
     assert frame.payload.obj is packet
+
+
+@given(st.lists(st.tuples(st.sampled_from(Op), headers, payloads), max_size=6), st.data())
+def test_a_packet_may_be_cut_into_parts_anywhere(
+    frames: list[tuple[Op, list[Any], list[bytes]]], data: st.DataObject
+) -> None:
+    packet = b"".join(join(encode(op, *header, payload=payload)) for op, header, payload in frames)
+    cuts = [0, *sorted(data.draw(st.lists(st.integers(0, len(packet)), max_size=5))), len(packet)]
+    parts: list[bytes | memoryview] = [packet[start:end] for start, end in pairwise(cuts)]
+    before = list(parts)
+
+    assert [(frame.op, frame.header, bytes(frame.payload)) for frame in parse(parts)] == [
+        (op, header, b"".join(payload)) for op, header, payload in frames
+    ]
+    assert parts == before
+
+
+def test_a_payload_that_begins_a_part_is_a_view_of_it() -> None:
+    head, payload = map(bytes, encode(Op.DELIVER, 1, payload=[b"x" * 1000]))
+    more = join(encode(Op.BEAT))
+    packets: list[list[bytes | memoryview]] = [[head, payload], [head, payload + more], [more + head, payload, more]]
+    for parts in packets:
+        (frame,) = [frame for frame in parse(parts) if frame.op == Op.DELIVER]
+        assert any(frame.payload.obj is part for part in parts)
+
+
+@pytest.mark.parametrize(
+    "parts", [[b"\x08"], [b"\x08\0", b"\0"], [raw(8, b"\x90", b"x", claim=9)[:9], b"x"], [b"", b"\x08"]]
+)
+def test_parts_that_are_no_whole_packet_are_refused(parts: list[bytes | memoryview]) -> None:
+    with pytest.raises(ProtocolError):
+        list(parse(parts))
 
 
 # -- malformed --------------------------------------------------------------------------------------------------------

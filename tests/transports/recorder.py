@@ -16,7 +16,7 @@ DEFAULTS = LinkOptions()
 
 
 def joined(packet: Packet) -> bytes:
-    return packet if isinstance(packet, bytes) else b"".join(packet)
+    return b"".join(packet) if isinstance(packet, list) else bytes(packet)
 
 
 class Recorder:
