@@ -48,7 +48,7 @@ rm -f server.csr server.ext ca.srl
 digest=$(openssl dgst -sha256 -r token | cut -d ' ' -f 1)
 cat >users.acl <<EOF
 user default off
-user swergio on #$digest ~swergio:* &swergio:* -@all +@connection +@read +@write +@pubsub +@scripting +@transaction -@dangerous +info
+user swergio on #$digest resetkeys resetchannels ~swergio:* &swergio:* -@all +@connection +@read +@write +@pubsub +@scripting +time -@dangerous +info +config|get
 EOF
 
 # The folder lets nobody in but its owner. The files in it can be read, as containers get them as they are, and run as
