@@ -13,6 +13,8 @@ from swergio.demo.network import Network
 
 EVERY = 10  # updates
 
+log = logging.getLogger("forecaster")
+
 forecaster = swergio.Component("forecaster", unique=True)
 network = Network()
 
@@ -29,7 +31,7 @@ def take_over(message):
     network.weights, network.means, network.squares = (
         [array.copy() for array in learned[name]] for name in ("weights", "means", "squares")
     )
-    logging.info("goes on after %d updates", network.steps)
+    log.info("goes on after %d updates", network.steps)
 
 
 @forecaster.forward("features", "forecast")

@@ -4,36 +4,53 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hosts.brokers import BROKERS, Broker
+from tests.hosts.brokers import Broker, installed
 from tests.hosts.deployment import Deployment
+from tests.hosts.hubs import WebSocketHub, ZeroMQHub
 from tests.hosts.namespaces import Namespaces, missing
 from tests.hosts.network import Network
 from tests.hosts.proxied import Proxied
+from tests.hosts.redises import Redis, Sentinels
+
+NETWORKS: dict[str, type[Network]] = {"namespaces": Namespaces, "proxies": Proxied}
+BROKERS: dict[str, type[Broker]] = {
+    "ws": WebSocketHub,
+    "zmq+tcp": ZeroMQHub,
+    "redis": Redis,
+    "redis+sentinel": Sentinels,
+}
 
 
-@pytest.fixture(scope="module", params=["namespaces", "proxies"])
+@pytest.fixture(scope="module")
 def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     """
-    The hosts.
+    The hosts, of the kind that the test names.
     """
     if request.param == "namespaces" and (reason := missing()):
         pytest.skip(reason)
-    kind = Namespaces if request.param == "namespaces" else Proxied
-    with kind(tmp_path_factory.mktemp("hosts")) as network:
+    with NETWORKS[request.param](tmp_path_factory.mktemp("hosts")) as network:
         yield network
 
 
-@pytest.fixture(scope="module", params=["ws"])
+@pytest.fixture(scope="module")
 def broker(request: pytest.FixtureRequest, network: Network) -> Broker:
+    """
+    What holds the rooms, of the kind that the test names.
+    """
+    if not installed(request.param):
+        pytest.skip(f"there is no transport for {request.param}://")
     return BROKERS[request.param](network)
 
 
 @pytest.fixture(scope="module")
-def whole(network: Network, broker: Broker) -> Deployment:
+def whole(network: Network, broker: Broker) -> Iterator[Deployment]:
     """
     A deployment for all scenarios: to start six programs takes longer than most of these.
     """
-    return Deployment(network, broker)
+    try:
+        yield Deployment(network, broker)
+    finally:
+        network.clear()
 
 
 @pytest.fixture

@@ -20,17 +20,22 @@ class Tally:
     def __init__(self, start: Start, folder: Path, sender: str, receivers: Sequence[str]) -> None:
         self._start = start
         self._folder = folder
-        self._receivers: dict[str, Program] = {}
-        for host in receivers:
-            self.add(host)
+        # All at once: what is sent before a receiver has joined is not owed to it.
+        self._receivers = {host: self._receive(host) for host in receivers}
         self.sender = start(sender, "send", folder / f"sender-{sender}.jsonl")
         self._name = sender
+        for program in (self.sender, *self._receivers.values()):
+            program.wait_for("ready")
 
     def add(self, host: str) -> None:
         """
         Have one more host receive.
         """
-        self._receivers[host] = self._start(host, "receive", self._folder / f"receiver-{host}.jsonl")
+        self._receivers[host] = self._receive(host)
+        self._receivers[host].wait_for("ready")
+
+    def _receive(self, host: str) -> Program:
+        return self._start(host, "receive", self._folder / f"receiver-{host}.jsonl")
 
     def forget(self, host: str) -> None:
         """

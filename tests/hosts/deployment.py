@@ -18,6 +18,8 @@ EXAMPLE = HERE.parents[1] / "examples" / "hosts"
 ROOMS = {"weather": "year", "forecaster": "features", "site": "forecast"}
 STEPS = 60
 PLACES = [("north", "weather"), ("east", "forecaster"), ("east", "site"), ("west", "site")]
+WHOLE = Counter((ROOMS[name], name) for _, name in PLACES)
+CHANGE = re.compile(r"^(\w+) (\S+) (joined|left)$", re.MULTILINE)
 
 _numbers = itertools.count()
 
@@ -47,13 +49,11 @@ class Deployment:
         """
         Start a program again and again, as systemd does, until it has been let in and says something.
         """
-        program = self.start(host, name)
         while True:
-            program.wait_until(lambda told: said in told or not program.running, f"it says {said!r}")
-            if program.running:
+            program = self._placed[host, name] = self.start(host, name)
+            if program.says(said):
                 return program
             assert "NameTaken" in program.output, program.output
-            program = self.start(host, name)
 
     def repair(self) -> None:
         """
@@ -61,12 +61,18 @@ class Deployment:
         """
         for host in HOSTS:
             self.network.mend(host)
-        self.network.power_off("spare")
+        for place in self._placed.keys() - set(PLACES):
+            self._placed.pop(place).kill()
+        self.observer.wait_until(self._is_whole, f"{WHOLE} are there")
+
+    def _is_whole(self, told: str) -> bool:
+        """
+        Whether all are there; starts again what has ended, as systemd does.
+        """
         for place, program in self._placed.items():
             if not program.running:
-                self._placed[place] = self.take_over(*place, "")
-        wanted = Counter({(ROOMS[name], name): count for name, count in Counter(name for _, name in PLACES).items()})
-        self.observer.wait_until(lambda told: members(told) & wanted == wanted, f"{wanted} are there")
+                self._placed[place] = self.start(*place)
+        return members(told) == WHOLE
 
     def train(self) -> Program:
         """
@@ -90,9 +96,7 @@ class Deployment:
         return Tally(self._tell, folder, sender, receivers)
 
     def _tell(self, host: str, what: str, file: Path) -> Program:
-        program = self._run(host, f"{file.parent.name}-{what}", HERE / "tally.py", what, host, str(file))
-        program.wait_for("ready")
-        return program
+        return self._run(host, f"{file.parent.name}-{what}", HERE / "tally.py", what, host, str(file))
 
     def _run(self, host: str, name: str, file: Path, *arguments: str) -> Program:
         command = (sys.executable, "-W", "error", str(file), *arguments)
@@ -101,9 +105,10 @@ class Deployment:
 
 def members(told: str) -> Counter[tuple[str, str]]:
     """
-    Return how many there are of each name in each room, by what the observer said.
+    Return how many there are of each name in each of `ROOMS`, by what the observer said.
     """
-    count: Counter[tuple[str, str]] = Counter()
-    for room, name, what in re.findall(r"^(\w+) (\w+) (joined|left)$", told, re.MULTILINE):
-        count[room, name] += 1 if what == "joined" else -1
-    return count
+    there: set[tuple[str, str]] = set()
+    for room, instance, what in CHANGE.findall(told):
+        (there.add if what == "joined" else there.discard)((room, instance))
+    found = Counter((room, instance.partition("#")[0]) for room, instance in there)
+    return Counter({(room, name): count for (room, name), count in found.items() if ROOMS.get(name) == room})

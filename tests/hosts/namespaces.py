@@ -29,9 +29,6 @@ class Namespaces(Network):
     A switch (a bridge), and hosts 10.231.7.1 and up.
     """
 
-    address = f"{SUBNET}.1"
-    names = (address,)
-
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._prefix = f"swergio-{os.getpid()}-{next(_numbers)}"
@@ -40,23 +37,26 @@ class Namespaces(Network):
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as undo:
-            undo.callback(super().__exit__, None, None, None)
             self._add("switch", undo)
             _ip("-n", self._space("switch"), "link", "add", "bridge", "type", "bridge")
             _ip("-n", self._space("switch"), "link", "set", "bridge", "up")
-            for number, host in enumerate(HOSTS, 1):
+            for host in HOSTS:
                 self._add(host, undo)
-                self._connect(host, f"{SUBNET}.{number}/24")
+                self._connect(host, f"{self.address_of(host)}/24")
             self._undo = undo.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._undo.close()
+        with self._undo:
+            super().__exit__(kind, value, trace)
 
     def prefix(self, host: str) -> Sequence[str]:
         return ("ip", "netns", "exec", self._space(host))
+
+    def address_of(self, host: str) -> str:
+        return f"{SUBNET}.{HOSTS.index(host) + 1}"
 
     def free_port(self) -> int:
         return next(self._ports)
@@ -98,7 +98,7 @@ def missing() -> str:
     if shutil.which("ip") is None:
         return "there is no program 'ip' (iproute2)"
     name = f"swergio-{os.getpid()}-probe"
-    made = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False)
+    made = _run("netns", "add", name)
     if made.returncode:
         return f"no network namespace can be made here: {made.stderr.strip()}"
     _ip("netns", "del", name)
@@ -106,5 +106,10 @@ def missing() -> str:
 
 
 def _ip(*words: str) -> None:
-    done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False, timeout=20)
+    done = _run(*words)
     assert done.returncode == 0, f"ip {' '.join(words)}: {done.stderr.strip()}"
+
+
+def _run(*words: str) -> subprocess.CompletedProcess[str]:
+    command = ["ip", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)

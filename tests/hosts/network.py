@@ -22,14 +22,14 @@ class Network(ABC):
 
     Args:
         folder: Where the output of programs goes.
-
-    Attributes:
-        address: What servers listen on.
-        names: Every address that hosts reach a server at: what a certificate must be for.
     """
 
-    address: str
-    names: tuple[str, ...]
+    @property
+    def address(self) -> str:
+        """
+        That of `SERVER`.
+        """
+        return self.address_of(SERVER)
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -41,8 +41,15 @@ class Network(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """
+        End everything on all hosts, and mend their links.
+        """
         for host in HOSTS:
             self.power_off(host)
+            self.mend(host)
 
     def run(self, host: str, name: str, command: Sequence[str], environment: Mapping[str, str]) -> Program:
         """
@@ -81,9 +88,15 @@ class Network(ABC):
         """
 
     @abstractmethod
+    def address_of(self, host: str) -> str:
+        """
+        Return the address of a host.
+        """
+
+    @abstractmethod
     def free_port(self) -> int:
         """
-        Return a port of `SERVER` that nobody listens on.
+        Return a port that nobody listens on.
         """
 
     @abstractmethod

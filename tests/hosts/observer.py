@@ -12,7 +12,7 @@ def tell(change: swergio.Presence) -> None:
     """
     Print who came or went.
     """
-    print(change.room, change.instance.name, "joined" if change.joined else "left", flush=True)
+    print(change.room, change.instance, "joined" if change.joined else "left", flush=True)
 
 
 for room in sys.argv[1:]:

@@ -63,6 +63,13 @@ class Program:
         """
         self.wait_until(lambda output: text in output, f"it says {text!r}")
 
+    def says(self, text: str) -> bool:
+        """
+        Return whether it prints a text before it ends.
+        """
+        self.wait_until(lambda output: text in output or not self.running, f"it says {text!r}, or ends")
+        return text in self.output
+
     def wait(self) -> int:
         """
         Return its exit code, once it has ended.

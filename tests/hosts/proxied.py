@@ -21,9 +21,6 @@ class Proxied(Network):
     A proxy for each host and each port that it reaches.
     """
 
-    address = "127.0.0.1"
-    names = (address,)
-
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._proxies: dict[tuple[str, int], FaultProxy] = {}
@@ -32,11 +29,14 @@ class Proxied(Network):
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        super().__exit__(kind, value, trace)
-        self._undo.close()
+        with self._undo:
+            super().__exit__(kind, value, trace)
 
     def prefix(self, host: str) -> Sequence[str]:
         return ()
+
+    def address_of(self, host: str) -> str:
+        return "127.0.0.1"
 
     def free_port(self) -> int:
         with socket.create_server((self.address, 0)) as probe:
