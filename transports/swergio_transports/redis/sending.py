@@ -139,7 +139,7 @@ class Sender:
             payload = batch.payload
             if whole is not None:
                 payload = whole.take(first - batch.first, last - batch.first + 1)
-            call = self._append_call(keys, batch, after, first, last, flags, payload)
+            call = self._append_call(keys, way, batch, (after, first, last), flags, payload)
             jobs.append(Job(call, way, item, "append", target, last))
             after = last
             flags &= ~Flag.BEGINS
@@ -147,13 +147,13 @@ class Sender:
     def _append_call(
         self,
         keys: LogKeys,
+        way: Way,
         batch: Outbound,
-        after: int,
-        first: int,
-        last: int,
+        numbers: tuple[int, int, int],
         flags: int,
         payload: Sequence[Buffer],
     ) -> Call:
+        after, first, last = numbers
         count = last - first + 1
         header = (self._instance, batch.channel.number, after, first, count, batch.room, batch.channel.to)
         frame = entries.batch(header, payload, aligned=batch.aligned)
@@ -168,7 +168,7 @@ class Sender:
             keys,
             (
                 source, after, first, last, count, flags, size, self._limits.room, self._limits.history, len(frame[0]),
-                self._verb, self._instance, frame,
+                self._verb, self._instance, frame, way.origin,
             ),
         )  # fmt: skip
 
@@ -191,7 +191,8 @@ class Sender:
     def _probed(self, job: Job, reply: Any) -> None:
         if isinstance(reply, int) and reply:
             batch, keys = job.item.batch, self._keys.observed(job.item.batch.room)
-            call = self._append_call(keys, batch, batch.first - 1, batch.first, batch.last, Flag.BEGINS, batch.payload)
+            numbers = (batch.first - 1, batch.first, batch.last)
+            call = self._append_call(keys, job.way, batch, numbers, Flag.BEGINS, batch.payload)
             self._observations.append(Job(call, job.way, job.item, "observe"))
 
     def _resolved(self, way: Way, item: Item, reply: Any, now: float) -> None:

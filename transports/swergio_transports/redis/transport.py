@@ -72,7 +72,7 @@ class RedisTransport(Transport):
         self._receiver = Receiver(access, events, settings.window)
         self._reports = Reports(access, self._receiver, self._stands.is_set)
         self._sender = Sender(access, context.outbox, events)
-        self._rounds = Rounds(self._sender, self._broker, self._settled)
+        self._rounds = Rounds(self._sender, self._broker, self._settled, self._stands.is_set)
         self._roster = Roster(access, events)
         self._presence = Presence(access, context.unique, Graces(hub.session_grace, hub.group_grace))
         self._memberships = Memberships(access, self._presence, self._receiver, self._finish)

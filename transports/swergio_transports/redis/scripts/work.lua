@@ -3,7 +3,8 @@
 -- ARGV: group, instance, echo, count, verb, mine, then ids of what is finished
 --   count  how many messages to take
 --   mine   1: what is the instance's already comes first; it does not know of it, as an answer was lost
--- Returns {-1} if the instance is not (any more) a member, else {top, entries...}: of each {id, "<size> <count> <sender>", frame, how often it was given to somebody}.
+-- Returns {-1} if the instance is not (any more) a member, else {top, entries...}: of each
+--   {id, "<size> <count> <sender>", frame, how often it was given to somebody}.
 --
 -- What a member may not have, as it sent it, is given to a consumer called "/", which is nobody: as what is left of
 -- members that have gone it waits there for somebody else.
