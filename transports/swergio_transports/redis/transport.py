@@ -80,6 +80,7 @@ class RedisTransport(Transport):
         self._pace = max(0.02, min(settings.heartbeat, hub.session_grace / 3))
         self._identity = ""
         self._life = 0
+        self._refusal = ""
         self._tasks: set[asyncio.Task[None]] = set()
         self._awaited: deque[tuple[list[tuple[Channel, int]], Callable[[], Any]]] = deque()
         self._entered = self._down = self._closing = False
@@ -204,7 +205,7 @@ class RedisTransport(Transport):
             except BrokerLost:
                 await asyncio.sleep(AGAIN)
             except BrokerRefused as exc:
-                logger.error("the server refuses what it should not: %s", exc)
+                self._refused(exc)
                 await asyncio.sleep(1)
             except NameTaken as exc:
                 self._events.failed(exc)
@@ -346,7 +347,12 @@ class RedisTransport(Transport):
             except BrokerLost:
                 continue
             except BrokerRefused as exc:
-                logger.error("the server refuses what it should not: %s", exc)
+                self._refused(exc)
+
+    def _refused(self, error: BrokerRefused) -> None:
+        if error.code != self._refusal:  # once, not at each try
+            self._refusal = error.code
+            logger.error("the server refuses what it should not: %s", error)
 
     async def _beat(self) -> None:
         there, overdue = await self._presence.beat()

@@ -10,6 +10,7 @@
 -- members that have gone it waits there for somebody else.
 
 local group, instance, echo, count = ARGV[1], ARGV[2], ARGV[3] == '1', tonumber(ARGV[4])
+redis.call('EXPIRE', KEYS[1], LIFETIME) -- first: a full server takes the others behind it
 if #ARGV > 6 then redis.call('XACK', KEYS[2], group, unpack(ARGV, 7)) end
 local taken, there, others = {}, workers(group)
 if not there[instance] then return {-1} end
