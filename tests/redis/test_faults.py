@@ -148,6 +148,27 @@ def test_a_server_that_is_full_slows_senders_and_loses_nothing(own_server: Redis
     swarm.check()
 
 
+def test_a_server_that_is_full_of_what_members_have_not_handled_empties_when_they_do() -> None:
+    # Nothing else makes room: what members say that they have handled must be taken by a full server, too.
+    with RedisServer() as server, Swarm(server.url, 3, 2, outbox_limit="256 KiB", send_timeout=60) as swarm:
+        go_on = threading.Event()
+        swarm.members[0].on("pause")(lambda message: go_on.wait(60))
+        swarm.senders[0].send("pause", None)
+        with server.client() as client:
+            client.config_set("maxmemory", client.info("memory")["used_memory"] + 5_000_000)
+        sending = threading.Thread(target=send, args=(swarm, 800, bytes(20_000)))
+        sending.start()
+        eventually(lambda: refusals(server), "the server refuses what does not fit", 30)
+        with server.client() as client:  # a large message would take it as far above
+            client.config_set("maxmemory", client.info("memory")["used_memory"] - 1_000_000)
+        go_on.set()
+        sending.join(90)
+        assert not sending.is_alive()
+        swarm.finish()
+        assert swarm.reconnects == 0
+    swarm.check()
+
+
 def refusals(server: RedisServer) -> int:
     with server.client() as client:
         return int(client.info("errorstats").get("errorstat_OOM", {}).get("count", 0))

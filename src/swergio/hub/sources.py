@@ -173,14 +173,28 @@ class Sources:
             source = Source(sender, channel)
             self._note(sub, source, max(number, self._heard.get(source, _NEVER)[0]))
 
+    def meet(self, sub: Follower, positions: Iterable[Position]) -> None:
+        """
+        Take the positions of a log of which something is lost, but not all.
+
+        What comes next of a source that was not heard of shows what is missing before it.
+        """
+        for sender, channel, number, start, origin in positions:
+            source = Source(sender, channel)
+            if (sender != self._instance or sub.echo) and self._heard.get(source, _NEVER)[1] != sub.membership:
+                self._note(sub, source, self._base(sub, source, number, start, origin))
+
     def _advance(self, sub: Follower, source: Source, number: int, start: int, origin: str | None) -> int:
-        known, membership = self._heard.get(source, _NEVER)
-        base = known
-        if membership != sub.membership:
-            was_there = origin is None or origin in sub.epochs
-            base = max(known, 0 if was_there else start) if self._complete else number
-        self._note(sub, source, max(number, known))
+        base = self._base(sub, source, number, start, origin)
+        self._note(sub, source, max(number, self._heard.get(source, _NEVER)[0]))
         return max(0, number - base)
+
+    def _base(self, sub: Follower, source: Source, number: int, start: int, origin: str | None) -> int:
+        known, membership = self._heard.get(source, _NEVER)
+        if membership == sub.membership:
+            return known
+        was_there = origin is None or origin in sub.epochs
+        return max(known, 0 if was_there else start) if self._complete else number
 
     def _note(self, sub: Follower, source: Source, number: int) -> None:
         self._heard.pop(source, None)

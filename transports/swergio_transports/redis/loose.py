@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from swergio_transports.redis.entries import Entry
-from swergio_transports.redis.reading import AHEAD, Reading
+from swergio_transports.redis.reading import AHEAD, Reading, State
 
 MAX_WAITING: Final = 1024
 """Entries that may wait behind one whose payload is being fetched."""
@@ -24,6 +24,7 @@ class Loose(Reading):
     """
 
     waiting: int = 0
+    jumped: bool = False  # something was passed over whose sender may never be heard of again
 
     @property
     def tracked(self) -> bool:
@@ -42,8 +43,12 @@ class Loose(Reading):
         if entry.frame is None or self.ahead or self.fetching or self.joining or self.credit <= 0:
             self._keep(entry)
             return False
-        self.next = entry.place
+        self._go_to(entry.place)
         return True
+
+    def _go_to(self, place: int) -> None:
+        self.jumped = self.jumped or place > self.next
+        self.next = place
 
     def _keep(self, entry: Entry) -> None:
         size = len(entry.frame or b"")
@@ -58,7 +63,7 @@ class Loose(Reading):
         while self.ahead and self.ahead[0].frame is not None and self.credit > 0:
             entry = self._shift()
             if entry.place >= self.next:
-                self.next = entry.place
+                self._go_to(entry.place)
                 yield entry
 
     def _shift(self) -> Entry:
@@ -80,11 +85,18 @@ class Loose(Reading):
         """
         What was wanted is here, or is not to be had.
         """
-        self.next = self._shift().place
+        self._go_to(self._shift().place)
+
+    def stands(self, state: State) -> bool:
+        """
+        All that was passed over up to here is counted now.
+        """
+        self.jumped = False
+        return Reading.stands(self, state)  # there is no `super` in a class that dataclass has made anew, with slots
 
     @property
     def behind(self) -> bool:
         """
         Whether something seems to be lost.
         """
-        return self.top > self.next and not self.ahead and not self.fetching
+        return (self.jumped or self.top > self.next) and not self.ahead and not self.fetching

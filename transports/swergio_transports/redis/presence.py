@@ -288,7 +288,7 @@ class Presence:
             self._access.limits.history,
             len(frame[0]),
         )
-        await self._all([Call(script("append"), keys, (*about, self._verb, instance, frame)) for keys in logs])
+        await self._all([Call(script("append"), keys, (*about, self._verb, instance, frame, 0)) for keys in logs])
 
     async def _instances(self, name: str) -> list[bytes]:
         key = self._keys.instances(name)

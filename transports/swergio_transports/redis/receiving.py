@@ -193,6 +193,8 @@ class Receiver:
         reading.fetching = False
         if not reading.stands(state):
             reading = self._replace(reading, state)
+        if not reading.observed and not isinstance(reading, Share):
+            self._sources.meet(reading, state.positions)
         self._compare(reading)
         self._settle(reading)
         self._go_on(reading)

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Final
 
 from swergio_transports.redis.access import Access
-from swergio_transports.redis.calls import Command
+from swergio_transports.redis.calls import Call
 from swergio_transports.redis.errors import BrokerLost
 from swergio_transports.redis.receiving import Receiver
+from swergio_transports.redis.scripts import script
 
 DELAY: Final = 0.02
 COST: Final = 1024 * 1024
@@ -66,11 +67,10 @@ class Reports:
         readings = list(self._receiver.reports())
         if not readings:
             return
-        told = [(reading.keys.cursors, reading.consumed) for reading in readings]
+        report = script("report")
+        calls = [Call(report, (reading.keys.cursors,), (self._instance, reading.consumed)) for reading in readings]
         try:
-            await self._broker.run_all(
-                [Command(key, ("ZADD", key, "XX", "GT", place, self._instance)) for key, place in told]
-            )
+            await self._broker.run_all(calls)
         except BrokerLost:
             for reading in readings:
                 reading.reported = 0

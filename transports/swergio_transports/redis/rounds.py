@@ -27,12 +27,14 @@ class Rounds:
         sender: Knows what to send.
         broker: Carries it.
         settled: Called when something was acknowledged.
+        stands: Whether there is a connection.
     """
 
-    def __init__(self, sender: Sender, broker: Broker, settled: Callable[[], None]) -> None:
+    def __init__(self, sender: Sender, broker: Broker, settled: Callable[[], None], stands: Callable[[], bool]) -> None:
         self._sender = sender
         self._broker = broker
         self._settled = settled
+        self._stands = stands
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -69,13 +71,17 @@ class Rounds:
             if age == self._age:
                 logger.debug("what was under way is sent again: %s", exc)
                 self.broke()
-                self._loop.call_later(random.uniform(0, PAUSE), self.begin)
+                self._loop.call_later(random.uniform(0, PAUSE), self._go_on)
             return
         if age != self._age:
             return  # it was taken back meanwhile
         self._sender.settle(jobs, replies, self._loop.time())
         self._loop.call_soon(self.pump)
         self._settled()
+
+    def _go_on(self) -> None:
+        if self._stands():  # else it is begun when all is looked at again
+            self.begin()
 
     def broke(self) -> None:
         """

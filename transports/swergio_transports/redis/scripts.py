@@ -8,10 +8,10 @@ from typing import Final
 
 from swergio_transports.redis.calls import Script
 
-OF_LOGS: Final = ("append", "disband", "join", "leave", "mark", "past", "state", "work")
+OF_LOGS: Final = ("append", "disband", "join", "leave", "mark", "past", "state", "trim", "work")
 """They share ``prelude.lua``, and the keys that it explains."""
 
-OTHERS: Final = ("beat", "bury", "condemn", "name", "register")
+OTHERS: Final = ("beat", "bury", "condemn", "name", "register", "report")
 
 
 @functools.cache

@@ -12,6 +12,7 @@ again; the script recognises what it has.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
@@ -27,6 +28,8 @@ from swergio_transports.redis.errors import BrokerRefused
 from swergio_transports.redis.keys import LogKeys
 from swergio_transports.redis.scripts import script
 from swergio_transports.redis.ways import Code, Flag, Item, Job, Place, Way
+
+logger = logging.getLogger("swergio.redis")
 
 PIPELINE: Final = 1024 * 1024
 """Bytes in one round trip, unless one batch is larger."""
@@ -52,6 +55,7 @@ class Sender:
         self._verb = access.verb
         self._loose = access.loose
         self._active: dict[Way, None] = {}
+        self._chores: deque[Job] = deque()
         self._observations: deque[Job] = deque()
         self._observing: dict[Job, None] = {}
 
@@ -62,6 +66,8 @@ class Sender:
         Return what to send in the next round trip.
         """
         jobs: list[Job] = []
+        while self._chores:
+            jobs.append(self._chores.popleft())
         while self._observations:
             jobs.append(self._observations.popleft())
             self._observing[jobs[-1]] = None
@@ -139,7 +145,7 @@ class Sender:
             payload = batch.payload
             if whole is not None:
                 payload = whole.take(first - batch.first, last - batch.first + 1)
-            call = self._append_call(keys, batch, after, first, last, flags, payload)
+            call = self._append_call(keys, way, batch, (after, first, last), flags, payload)
             jobs.append(Job(call, way, item, "append", target, last))
             after = last
             flags &= ~Flag.BEGINS
@@ -147,13 +153,13 @@ class Sender:
     def _append_call(
         self,
         keys: LogKeys,
+        way: Way,
         batch: Outbound,
-        after: int,
-        first: int,
-        last: int,
+        numbers: tuple[int, int, int],
         flags: int,
         payload: Sequence[Buffer],
     ) -> Call:
+        after, first, last = numbers
         count = last - first + 1
         header = (self._instance, batch.channel.number, after, first, count, batch.room, batch.channel.to)
         frame = entries.batch(header, payload, aligned=batch.aligned)
@@ -168,7 +174,7 @@ class Sender:
             keys,
             (
                 source, after, first, last, count, flags, size, self._limits.room, self._limits.history, len(frame[0]),
-                self._verb, self._instance, frame,
+                self._verb, self._instance, frame, way.origin,
             ),
         )  # fmt: skip
 
@@ -191,7 +197,8 @@ class Sender:
     def _probed(self, job: Job, reply: Any) -> None:
         if isinstance(reply, int) and reply:
             batch, keys = job.item.batch, self._keys.observed(job.item.batch.room)
-            call = self._append_call(keys, batch, batch.first - 1, batch.first, batch.last, Flag.BEGINS, batch.payload)
+            numbers = (batch.first - 1, batch.first, batch.last)
+            call = self._append_call(keys, job.way, batch, numbers, Flag.BEGINS, batch.payload)
             self._observations.append(Job(call, job.way, job.item, "observe"))
 
     def _resolved(self, way: Way, item: Item, reply: Any, now: float) -> None:
@@ -206,7 +213,7 @@ class Sender:
 
     def _appended(self, way: Way, item: Item, job: Job, reply: Any, now: float) -> None:
         if isinstance(reply, BrokerRefused):
-            self._refused(way, item, reply, now)
+            self._refused(way, item, job, reply, now)
             return
         code, detail = reply
         if code == Code.THERE:
@@ -224,9 +231,13 @@ class Sender:
             elif code == Code.PART:
                 self._split(item, detail + 1)
 
-    def _refused(self, way: Way, item: Item, error: BrokerRefused, now: float) -> None:
+    def _refused(self, way: Way, item: Item, job: Job, error: BrokerRefused, now: float) -> None:
         # OOM: the server's memory is full, which passes as a full log does. Nothing else should be refused.
         item.place = Place.WAITING
+        if not way.parked:
+            logger.warning("what is sent to %s waits: %s", way.channel.room or way.channel.to, error)
+        if error.code == "OOM" and isinstance(job.call, Call):
+            self._chores.append(Job(Call(script("trim"), job.call.keys), way, item, "chore"))
         way.park("full", now)
 
     def _split(self, item: Item, first: int) -> None:

@@ -72,7 +72,7 @@ class RedisTransport(Transport):
         self._receiver = Receiver(access, events, settings.window)
         self._reports = Reports(access, self._receiver, self._stands.is_set)
         self._sender = Sender(access, context.outbox, events)
-        self._rounds = Rounds(self._sender, self._broker, self._settled)
+        self._rounds = Rounds(self._sender, self._broker, self._settled, self._stands.is_set)
         self._roster = Roster(access, events)
         self._presence = Presence(access, context.unique, Graces(hub.session_grace, hub.group_grace))
         self._memberships = Memberships(access, self._presence, self._receiver, self._finish)
@@ -80,6 +80,7 @@ class RedisTransport(Transport):
         self._pace = max(0.02, min(settings.heartbeat, hub.session_grace / 3))
         self._identity = ""
         self._life = 0
+        self._refusal = ""
         self._tasks: set[asyncio.Task[None]] = set()
         self._awaited: deque[tuple[list[tuple[Channel, int]], Callable[[], Any]]] = deque()
         self._entered = self._down = self._closing = False
@@ -204,7 +205,7 @@ class RedisTransport(Transport):
             except BrokerLost:
                 await asyncio.sleep(AGAIN)
             except BrokerRefused as exc:
-                logger.error("the server refuses what it should not: %s", exc)
+                self._refused(exc)
                 await asyncio.sleep(1)
             except NameTaken as exc:
                 self._events.failed(exc)
@@ -346,7 +347,12 @@ class RedisTransport(Transport):
             except BrokerLost:
                 continue
             except BrokerRefused as exc:
-                logger.error("the server refuses what it should not: %s", exc)
+                self._refused(exc)
+
+    def _refused(self, error: BrokerRefused) -> None:
+        if error.code != self._refusal:  # once, not at each try
+            self._refusal = error.code
+            logger.error("the server refuses what it should not: %s", error)
 
     async def _beat(self) -> None:
         there, overdue = await self._presence.beat()

@@ -1,6 +1,6 @@
 -- Append a batch to a log, unless it is there already: whoever does not know whether it was may ask again.
 --
--- ARGV: source, after, first, last, count, flags, size, limit, history, head, verb, sender, frame
+-- ARGV: source, after, first, last, count, flags, size, limit, history, head, verb, sender, frame, origin
 --   after    the number of the source's message before, whose batch must be the last one there
 --   flags    sum of: 1 it is the first that its sender has not acknowledged, so what was there before may be lost
 --                    2 a request, for which somebody must be there to answer
@@ -11,6 +11,7 @@
 --                    64 nothing is to be recovered: it is published and no more
 --   size     what it counts for; limit: what members may be behind; history: what stays though nobody needs it
 --   head     bytes of the frame before its payload
+--   origin   base of the log that acknowledged the message before, for members who wonder whether they had that
 -- Returns {code, detail}: 0 it is there (base of the log); 1 full (the slowest member); 2 nobody would get it;
 --   3 the one before it is missing (the last number there); 4 a part of it is there (the last number there);
 --   5 a group shares messages, and this is a batch of several
@@ -47,7 +48,9 @@ trimmed = trimmed or base
 local limit = tonumber(ARGV[8])
 if flag(64) then
   -- What is too large to be published is there to be fetched, for a short while.
-  store(top, flag(32) and math.max(0, top - limit) or -1, trimmed, size, ARGV[5], sender, frame, flag(32) and ARGV[10] or 0, verb)
+  local threshold, shown = -1, 0
+  if flag(32) then threshold, shown = math.max(0, top - limit), ARGV[10] end
+  store(top, threshold, trimmed, size, ARGV[5], sender, frame, shown, verb)
 else
   local floor = tonumber(slowest[2] or top)
   local behind = top - floor
@@ -58,10 +61,17 @@ else
   if lossy then history = math.max(history, math.floor(limit / 4)) end -- the most that they may keep
   -- Those who share get it when they ask, and only one of them.
   local shown = (flag(32) or (groups and not whole)) and ARGV[10] or 0
-  local time = store(top, math.max(0, math.min(floor, top - history)), trimmed, size, ARGV[5], sender, frame, shown, verb)
+  local threshold = math.max(0, math.min(floor, top - history))
+  local time = store(top, threshold, trimmed, size, ARGV[5], sender, frame, shown, verb)
   if flag(8) then redis.call('SET', KEYS[6], struct.pack('>I8I8I8I8', top, size, time, 0) .. frame, 'EX', LIFETIME) end
 end
-redis.call('HSET', KEYS[3], source, stood and string.gsub(stood, '^%d+', ARGV[4]) or ARGV[4])
+local stands = ARGV[4]
+if stood then
+  stands = string.gsub(stood, '^%d+', stands)
+elseif ARGV[2] ~= '0' then
+  stands = stands .. ' ' .. ARGV[2] .. ' ' .. ARGV[14]
+end
+redis.call('HSET', KEYS[3], source, stands)
 if stale or not stood then touch() end
 if flag(64) and flag(32) then redis.call('EXPIRE', KEYS[2], FRESH) end
 return {0, base}

@@ -17,7 +17,8 @@ for _, pending in ipairs(redis.call('XPENDING', KEYS[2], group, '-', '+', 100000
 end
 local entries
 repeat
-  entries = (redis.call('XREADGROUP', 'GROUP', group, '/', 'COUNT', 64, 'NOACK', 'STREAMS', KEYS[2], '>') or {{0, {}}})[1][2]
+  local answer = redis.call('XREADGROUP', 'GROUP', group, '/', 'COUNT', 64, 'NOACK', 'STREAMS', KEYS[2], '>')
+  entries = answer and answer[1][2] or {}
   for _, entry in ipairs(entries) do tell(entry) end
 until #entries == 0
 redis.call('XGROUP', 'DESTROY', KEYS[2], group)

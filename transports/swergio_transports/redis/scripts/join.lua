@@ -13,6 +13,7 @@
 local instance, life, manner = ARGV[1], ARGV[2], ARGV[3]
 local reliable, known, seen = ARGV[4] == '1', tonumber(ARGV[5]), tonumber(ARGV[6])
 
+redis.call('EXPIRE', KEYS[1], LIFETIME) -- first: a full server takes the others behind it
 local base, top = open()
 if known ~= 0 and top < seen then
   -- A failover lost what the member has seen: what follows is another log. What is left can still be read.

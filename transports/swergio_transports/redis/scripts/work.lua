@@ -3,12 +3,14 @@
 -- ARGV: group, instance, echo, count, verb, mine, then ids of what is finished
 --   count  how many messages to take
 --   mine   1: what is the instance's already comes first; it does not know of it, as an answer was lost
--- Returns {-1} if the instance is not (any more) a member, else {top, entries...}: of each {id, "<size> <count> <sender>", frame, how often it was given to somebody}.
+-- Returns {-1} if the instance is not (any more) a member, else {top, entries...}: of each
+--   {id, "<size> <count> <sender>", frame, how often it was given to somebody}.
 --
 -- What a member may not have, as it sent it, is given to a consumer called "/", which is nobody: as what is left of
 -- members that have gone it waits there for somebody else.
 
 local group, instance, echo, count = ARGV[1], ARGV[2], ARGV[3] == '1', tonumber(ARGV[4])
+redis.call('EXPIRE', KEYS[1], LIFETIME) -- first: a full server takes the others behind it
 if #ARGV > 6 then redis.call('XACK', KEYS[2], group, unpack(ARGV, 7)) end
 local taken, there, others = {}, workers(group)
 if not there[instance] then return {-1} end
