@@ -12,7 +12,6 @@ import yaml
 
 from swergio.settings.loading import VARIABLES
 from tests.deploy.units import DEPLOY, ROOT
-from tests.hosts.brokers import installed
 
 FOLDER = DEPLOY / "compose"
 COMPOSE: dict[str, Any] = yaml.safe_load((FOLDER / "compose.yaml").read_text("utf-8"))
@@ -26,8 +25,6 @@ SERVICE_KEYS = {
     "profiles", "read_only", "restart", "secrets", "security_opt", "stop_grace_period", "user", "volumes",
 }  # fmt: skip
 RESTARTS = {"no", "always", "unless-stopped"}
-
-with_redis = pytest.mark.skipif(not installed("redis"), reason="there is no transport for redis://")
 
 
 def test_its_keys_are_those_of_the_specification() -> None:
@@ -50,7 +47,6 @@ def test_what_it_refers_to_is_declared_and_there(secrets: Path) -> None:
         assert (secrets / name).is_file()
 
 
-@with_redis
 @pytest.mark.parametrize("name", COMPONENTS)
 def test_a_component_is_a_program_of_the_example_with_real_settings(name: str) -> None:
     service = SERVICES[name]
@@ -74,7 +70,6 @@ def test_redis_reads_the_secrets_that_it_is_given() -> None:
     assert SERVICES["redis"]["command"] == ["redis-server", mounted["target"]]
 
 
-@with_redis
 def test_the_image_is_made_of_what_is_there() -> None:
     text = (FOLDER / "Dockerfile").read_text("utf-8")
     for sources in re.findall(r"^COPY (.*) \S+$", text, re.MULTILINE):

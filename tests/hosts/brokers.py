@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from importlib.metadata import entry_points
 
 from tests.hosts.network import Network
 
@@ -50,10 +49,3 @@ class Broker(ABC):
         """
         Return all that a component on a host has to know: the settings of the deployment.
         """
-
-
-def installed(scheme: str) -> bool:
-    """
-    Whether there is a transport for a scheme.
-    """
-    return any(point.name == scheme for point in entry_points(group="swergio.transports"))

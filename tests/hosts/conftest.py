@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hosts.brokers import Broker, installed
+from tests.hosts.brokers import Broker
 from tests.hosts.deployment import Deployment
 from tests.hosts.hubs import WebSocketHub, ZeroMQHub
 from tests.hosts.namespaces import Namespaces, missing
@@ -37,8 +37,6 @@ def broker(request: pytest.FixtureRequest, network: Network) -> Broker:
     """
     What holds the rooms, of the kind that the test names.
     """
-    if not installed(request.param):
-        pytest.skip(f"there is no transport for {request.param}://")
     return BROKERS[request.param](network)
 
 

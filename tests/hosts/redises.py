@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-
 from tests.hosts.brokers import PATIENCE, TOKEN, Broker
 from tests.hosts.network import SERVER, Network
 from tests.hosts.programs import Program
+from tests.servers import server_binary
 
 SERVICE = "rooms"
 
@@ -105,9 +104,7 @@ class Server:
         if not watches:
             usual += ['save ""', f'requirepass "{TOKEN}"', f'masterauth "{TOKEN}"']
         configuration.write_text("\n".join([*usual, *lines]) + "\n")
-        # Found when it is needed: it comes with the transport, which may not be there.
-        binary = str(importlib.import_module("tests.servers").server_binary())
-        command = [binary, str(configuration), *(["--sentinel"] if watches else [])]
+        command = [str(server_binary()), str(configuration), *(["--sentinel"] if watches else [])]
         self.program = self._network.run(self._host, self._name, command, {})
         said = "Sentinel ID is" if watches else "Ready to accept connections"
         self.program.wait_for(said)
