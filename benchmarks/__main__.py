@@ -1,6 +1,6 @@
 """Measure swergio beside a bare relay, in alternation, and print ratios of the same run.
 
-python -m benchmarks [--repeat 5] [--count 300000] [--wire zmq+ipc] [--json FILE]
+python -m benchmarks [--repeat 5] [--count 300000] [--wire ws --wire zmq+ipc --wire redis] [--json FILE]
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from importlib.metadata import version
+from itertools import product
 from typing import Any, Self
 
 DEADLINE = 120
@@ -59,15 +60,23 @@ class Role:
         self._process.stdin.flush()
 
 
-LISTEN = {"ws": "ws://127.0.0.1:0", "zmq+tcp": "zmq+tcp://127.0.0.1:0", "zmq+ipc": "zmq+ipc:///tmp/swergio-{}.sock"}
+LISTEN = {
+    "ws": "ws://127.0.0.1:0",
+    "zmq+tcp": "zmq+tcp://127.0.0.1:0",
+    "zmq+ipc": "zmq+ipc:///tmp/swergio-{}.sock",
+    "redis": "",
+    "redis?recovery=off": "?recovery=off",
+}
 
 
-def hub_of(kind: str, loop: str, wire: str) -> dict[str, str]:
+def hub_of(kind: str, loop: str, wire: str) -> tuple[str, dict[str, str]]:
     """
-    Return what the hub of a measurement takes; a bare relay over ZeroMQ is always on a Unix socket.
+    Return the role of the hub, or of the broker, of a measurement, and what it takes.
     """
-    listen = LISTEN[wire].format(os.getpid())
-    return {"loop": loop, "listen": listen} if kind == "swergio" else {"loop": loop}
+    if kind != "swergio":
+        return f"{kind}_hub", {"loop": loop}
+    role = "redis_hub" if wire.startswith("redis") else "swergio_hub"
+    return role, {"loop": loop, "listen": LISTEN[wire].format(os.getpid())}
 
 
 def throughput(kind: str, count: int, size: int, loop: str, wire: str) -> dict[str, float]:
@@ -76,7 +85,8 @@ def throughput(kind: str, count: int, size: int, loop: str, wire: str) -> dict[s
     """
     own = {} if kind == "swergio" else {"loop": loop}
     with ExitStack() as stack:
-        hub = stack.enter_context(Role(f"{kind}_hub", None, **hub_of(kind, loop, wire)))
+        name, how = hub_of(kind, loop, wire)
+        hub = stack.enter_context(Role(name, None, **how))
         url = hub.read()["url"]
         receiver = stack.enter_context(Role(f"{kind}_receiver", None, url=url, count=count, **own))
         receiver.read()
@@ -102,7 +112,8 @@ def round_trip(kind: str, count: int, size: int, loop: str, face: str, core: int
     """
     own = {"face": face} if kind == "swergio" else {}
     with ExitStack() as stack:
-        hub = stack.enter_context(Role(f"{kind}_hub", core, **hub_of(kind, loop, wire)))
+        name, how = hub_of(kind, loop, wire)
+        hub = stack.enter_context(Role(name, core, **how))
         url = hub.read()["url"]
         stack.enter_context(Role(f"{kind}_echo", core, url=url, loop=loop, **own)).read()
         asker = stack.enter_context(Role(f"{kind}_asker", core, url=url, count=count, size=size, loop=loop, **own))
@@ -119,25 +130,29 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3, help="runs of each, in alternation")
     parser.add_argument("--count", type=int, default=300_000, help="messages of a throughput run")
     parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="asyncio", help="the loop of hubs and askers")
-    parser.add_argument("--wire", choices=LISTEN, default="ws", help="how swergio's components reach their hub")
+    parser.add_argument("--wire", choices=LISTEN, action="append", help="a transport of swergio; may be given again")
     parser.add_argument("--json", metavar="FILE", help="write every single figure there")
     options = parser.parse_args()
     runs: dict[str, list[dict[str, float]]] = {}
-    bare, loop, wire = "bare" if options.wire == "ws" else "zeromq", options.loop, options.wire
+    wires, loop = options.wire or ["ws"], options.loop
+    relays = {"bare": "websockets"} | ({"zeromq": "pyzmq"} if any("zmq" in wire for wire in wires) else {})
 
     def note(name: str, result: dict[str, float]) -> None:
         runs.setdefault(name, []).append(result)
         print(f"  {name}: " + ", ".join(f"{key} {value:,.6g}" for key, value in result.items()), file=sys.stderr)
 
     for _ in range(options.repeat):
-        bare_count = options.count // 5
-        note("throughput bare", throughput(bare, bare_count, 128, loop, wire))
-        note("throughput swergio", throughput("swergio", options.count, 128, loop, wire))
+        for relay, library in relays.items():
+            note(f"throughput, bare {library}", throughput(relay, options.count // 5, 128, loop, ""))
+        for wire in wires:
+            note(f"throughput, swergio {wire}", throughput("swergio", options.count, 128, loop, wire))
         for where, core in (("pinned", 0), ("unpinned", None)):
-            note(f"round trip {where} bare", round_trip(bare, 3000, 64, loop, "async", core, wire))
-            for face in ("async", "plain"):
+            for relay, library in relays.items():
+                result = round_trip(relay, 3000, 64, loop, "async", core, "")
+                note(f"round trip {where}, bare {library}", result)
+            for wire, face in product(wires, ("async", "plain")):
                 result = round_trip("swergio", 3000, 64, loop, face, core, wire)
-                note(f"round trip {where} swergio {face}", result)
+                note(f"round trip {where}, swergio {wire} {face}", result)
     print(report(runs, options.loop))
     if options.json:
         with pathlib.Path(options.json).open("w", encoding="utf-8") as file:
@@ -158,12 +173,12 @@ def report(runs: dict[str, list[dict[str, float]]], loop: str) -> str:
     Return the table as Markdown: medians, spread, and the ratio to the bare relay.
     """
     lines = [f"{machine()}, {loop}; medians of {len(next(iter(runs.values())))} alternating runs", ""]
-    lines += ["| | median | spread | to the bare relay |", "|---|---|---|---|"]
+    lines += ["| | median | spread | to a bare relay of websockets |", "|---|---|---|---|"]
     for name, results in runs.items():
         key, unit = ("rate", "messages/s") if name.startswith("throughput") else ("p50", "µs")
         values = [result[key] for result in results]
-        workload = name.removesuffix(" bare").partition(" swergio")[0]
-        base = statistics.median(result[key] for result in runs[f"{workload} bare"])
+        workload = name.partition(",")[0]
+        base = statistics.median(result[key] for result in runs[f"{workload}, bare websockets"])
         median = statistics.median(values)
         lines.append(f"| {name} | {median:,.0f} {unit} | {min(values):,.0f}-{max(values):,.0f} | {median / base:.2f} |")
         if key == "rate":

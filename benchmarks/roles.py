@@ -354,5 +354,6 @@ async def serve_until_told(url: str) -> None:
 
 
 if __name__ == "__main__":
-    module = "benchmarks.bare_zeromq" if sys.argv[1].startswith("zeromq_") else __name__
+    elsewhere = {"zeromq": "benchmarks.bare_zeromq", "redis": "benchmarks.redis_server"}
+    module = elsewhere.get(sys.argv[1].partition("_")[0], __name__)
     getattr(importlib.import_module(module), sys.argv[1])(**json.loads(sys.argv[2]))

@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from swergio.testing.conformance import ConformanceSuite, Deployment, Limits
 from tests.servers import RedisServer
+
+pytestmark = pytest.mark.long
 
 PASSWORD = "sesame"
 

@@ -6,9 +6,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from swergio.testing.conformance import ConformanceSuite, Deployment, Limits
 from tests.conformance.deployments import behind_a_proxy
 from tests.live.wires import address
+
+pytestmark = pytest.mark.long
 
 
 class TestZmqTcp(ConformanceSuite):

@@ -12,6 +12,8 @@ import pytest
 
 from tests.docs.programs import ROOT, programs
 
+pytestmark = pytest.mark.long
+
 PAGE = "docs/write-a-transport.md"
 TOML = re.compile(r"^```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 METADATA = "Metadata-Version: 2.1\nName: folder\nVersion: 1.0\n"

@@ -10,6 +10,8 @@ import pytest
 from tests.hosts.deployment import STEPS, Deployment
 from tests.hosts.programs import Program
 
+pytestmark = pytest.mark.long
+
 TRANSPORTS = ["ws", "zmq+tcp", "redis"]
 
 

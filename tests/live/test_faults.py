@@ -23,6 +23,8 @@ from swergio.settings import load
 from swergio.testing import FaultProxy, History, Inbox, choose_seed, eventually
 from tests.live.wires import WIRES, address
 
+pytestmark = pytest.mark.long
+
 KILLS = 1000
 MESSAGES = 24_000
 MEMBERS = 8

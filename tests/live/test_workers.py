@@ -13,10 +13,14 @@ from collections import Counter
 from multiprocessing.process import BaseProcess
 from typing import Any, Self
 
+import pytest
+
 import swergio
 from swergio.hub import HubThread
 from swergio.settings import load
 from swergio.testing import Inbox, eventually
+
+pytestmark = pytest.mark.long
 
 DEATHS = 100
 WORKERS = 4

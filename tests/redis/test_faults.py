@@ -19,6 +19,8 @@ from swergio.testing import choose_seed, eventually
 from tests.redis.swarm import Swarm
 from tests.servers import RedisSentinel, RedisServer
 
+pytestmark = pytest.mark.long
+
 KILLS = int(os.environ.get("KILLS", "1000"))
 MESSAGES = 24 * KILLS
 MEMBERS = 8

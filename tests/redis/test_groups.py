@@ -17,6 +17,8 @@ import pytest
 import swergio
 from swergio.testing import Inbox, eventually
 
+pytestmark = pytest.mark.long
+
 DEATHS = int(os.environ.get("KILLS", "1000")) // 10
 WORKERS = 4
 SETTINGS: dict[str, Any] = {"heartbeat": 0.2, "dead_after": 5.0, "hub": {"session_grace": 0.5}}

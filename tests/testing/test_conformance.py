@@ -13,6 +13,8 @@ import pytest
 from swergio.testing.conformance import ConformanceSuite
 from tests.testing import faulty
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 FAILED = re.compile(r"^(?:FAILED|ERROR) \S+::(test_\w+)", re.MULTILINE)
 
