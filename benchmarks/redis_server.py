@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -18,6 +20,7 @@ def redis_hub(listen: str, **_: str) -> None:
     """
     Serve on a free port of loopback until told; ``listen`` holds the query of the URL.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # the server ends with this process
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:

@@ -111,7 +111,8 @@ for number in range(1000):
 
 
 def test_an_unknown_scheme_lists_the_known_ones() -> None:
-    with pytest.raises(swergio.UnknownScheme, match=r"one of memory://, redis://, .*, ws://, wss://, zmq://.*Did you mean ws://"):
+    known = r"one of memory://, redis://, .*, ws://, wss://, zmq://.*Did you mean ws://"
+    with pytest.raises(swergio.UnknownScheme, match=known):
         swergio.Component("component", "w://host:1").start()
 
 
