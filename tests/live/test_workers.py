@@ -16,15 +16,14 @@ from typing import Any, Self
 import pytest
 
 import swergio
-from swergio.hub import HubThread
-from swergio.settings import load
 from swergio.testing import Inbox, eventually
+from tests.live.deployments import deployed
 
 pytestmark = pytest.mark.long
 
 DEATHS = 100
 WORKERS = 4
-SETTINGS: dict[str, Any] = {"heartbeat": 0.2, "dead_after": 2.0, "hub": {"session_grace": 0.1}}
+SETTINGS: dict[str, Any] = {"heartbeat": 0.2, "dead_after": 2.0, "hub": {"session_grace": 0.5}}
 
 
 def work(url: str) -> None:
@@ -43,12 +42,14 @@ def work(url: str) -> None:
     worker.run()
 
 
-def test_a_hundred_workers_that_are_killed_in_mid_handler_lose_no_work() -> None:
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("deployment", ["ws", "zmq+ipc", "redis"])
+def test_a_hundred_workers_that_are_killed_in_mid_handler_lose_no_work(deployment: str) -> None:
     done = Inbox()
     with (
-        HubThread(["ws://127.0.0.1:0"], load("memory://", **SETTINGS)) as hub,
-        swergio.Component("boss", hub.urls[0], **SETTINGS) as boss,
-        Staff(hub.urls[0]) as staff,
+        deployed(deployment, **SETTINGS) as url,
+        swergio.Component("boss", url, **SETTINGS) as boss,
+        Staff(url) as staff,
     ):
         boss.on("done")(done.take_data)
         eventually(lambda: boss.members("jobs"), "a worker is there")
@@ -83,7 +84,7 @@ class Staff:
 
     def __init__(self, url: str) -> None:
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["swergio.settings", "swergio_transports.websocket", __name__])
+        self._context.set_forkserver_preload(["swergio.settings", __name__])
         self._url = url
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._replace)

@@ -4,9 +4,6 @@ Groups over Redis: work is shared, and what somebody did not finish is for other
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,10 +14,6 @@ import pytest
 import swergio
 from swergio.testing import Inbox, eventually
 
-pytestmark = pytest.mark.long
-
-DEATHS = int(os.environ.get("KILLS", "1000")) // 10
-WORKERS = 4
 SETTINGS: dict[str, Any] = {"heartbeat": 0.2, "dead_after": 5.0, "hub": {"session_grace": 0.5}}
 
 Make = Callable[..., swergio.Component]
@@ -122,87 +115,3 @@ def test_questions_to_a_group_are_shared(make: Make) -> None:
         worker.start()
     assert boss.map("double", list(range(200)), timeout=30) == [2 * number for number in range(200)]
     assert answered.total() == 200
-
-
-def work(url: str) -> None:
-    """
-    Handle jobs until one is deadly; runs in a process of its own.
-    """
-    worker = swergio.Component("worker", url, **SETTINGS)
-
-    @worker.on("jobs", group="workers")
-    def handle(message: swergio.Message) -> None:
-        number, deadly = message.data
-        if deadly and not message.attempt:
-            os.kill(os.getpid(), signal.SIGKILL)
-        worker.send("done", [number, message.attempt])
-
-    worker.run()
-
-
-class Staff:
-    """
-    Workers in processes of their own, one for each place; another one is hired for one that was killed.
-    """
-
-    def __init__(self, url: str) -> None:
-        self.deaths = 0
-        self._url = url
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["swergio.settings", "swergio_transports.redis", __name__])
-        self._workers = [self._hire() for _ in range(WORKERS)]
-
-    def _hire(self) -> Any:
-        worker = self._context.Process(target=work, args=(self._url,), daemon=True)
-        worker.start()
-        return worker
-
-    def replace(self) -> bool:
-        """
-        Hire for those who are dead. Return whether there was one.
-        """
-        dead = [place for place, worker in enumerate(self._workers) if not worker.is_alive()]
-        for place in dead:
-            assert self._workers[place].exitcode == -signal.SIGKILL
-            self._workers[place] = self._hire()
-        self.deaths += len(dead)
-        return bool(dead)
-
-    def end(self) -> None:
-        """
-        End all.
-        """
-        for worker in self._workers:
-            worker.kill()
-            worker.join()
-
-
-@pytest.fixture
-def staff(deployment: str) -> Iterator[Staff]:
-    staff = Staff(deployment)
-    yield staff
-    staff.end()
-
-
-@pytest.mark.timeout(240)
-def test_a_hundred_workers_that_are_killed_in_mid_handler_lose_no_work(make: Make, staff: Staff) -> None:
-    done, boss = Inbox(), make("boss")
-    boss.on("done")(done.take_data)
-    boss.start()
-    jobs, pause = 0, threading.Event()
-    eventually(lambda: boss.members("jobs"), "a worker is there")
-    while staff.deaths < DEATHS:
-        for _ in range(10):
-            boss.send("jobs", [jobs, jobs % 40 == 20])
-            jobs += 1
-        while not staff.replace() and jobs - len(done.items) > 200:
-            pause.wait(0.01)
-
-    def finished() -> bool:
-        staff.replace()  # the last deadly jobs kill somebody too
-        return len({number for number, _ in done.items}) == jobs
-
-    eventually(finished, "all is done", 120)
-    first = Counter(number for number, attempt in done.items if not attempt)
-    assert max(first.values()) == 1, "what was given out again does not say so"
-    assert all(attempt for number, attempt in done.items if number % 40 == 20)
