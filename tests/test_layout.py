@@ -7,6 +7,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,15 @@ def test_no_file_is_too_long_to_read() -> None:
 
     assert len(lengths) > 5
     assert {path: lines for path, lines in lengths.items() if lines > MAX_LINES} == {}
+
+
+def test_nothing_draws_from_the_global_random_state() -> None:
+    # Who seeds it, to train the same model twice, must get the same numbers whatever connections do meanwhile.
+    drawn = re.compile(r"\brandom\.(?!Random\b)\w+\(")
+    sources = [path for root in SOURCE_ROOTS for path in root.rglob("*.py")]
+    assert [
+        path.name for path in sources if drawn.search(re.sub(r"(np|numpy)\.random", "", path.read_text("utf-8")))
+    ] == []
 
 
 @pytest.mark.parametrize("package", ["swergio", "swergio_transports"])

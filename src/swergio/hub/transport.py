@@ -17,6 +17,9 @@ from swergio.hub.link import Accept, Link, LinkEvents, LinkOptions, Listener, Pa
 from swergio.messages import Instance
 from swergio.transport import NOTHING, Context, Manner, Member, Mode, Past, Transport, Will
 
+# Not the global one: an application that seeds it draws the same with us and without.
+_chance = random.Random()
+
 log = logging.getLogger("swergio.link")
 
 DIAL_TIMEOUT = 1.0
@@ -108,7 +111,7 @@ class HubTransport(Transport):
             if self._client.welcomes > welcomes:
                 pause = FIRST_PAUSE
             log.debug("not connected to %s: %s", self._where, self._problem)
-            await asyncio.sleep(random.uniform(0, pause))
+            await asyncio.sleep(_chance.uniform(0, pause))
             pause = min(2 * pause, MAX_PAUSE)
 
     async def _live(self) -> None:

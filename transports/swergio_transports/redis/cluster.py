@@ -29,6 +29,9 @@ from swergio_transports.redis.errors import BrokerLost, BrokerRefused
 from swergio_transports.redis.maps import Map
 from swergio_transports.redis.node import Manners, Node
 
+# Not the global one: an application that seeds it draws the same with us and without.
+_chance = random.Random()
+
 LOOK: Final = 5.0
 """Seconds between looks at the map."""
 
@@ -243,7 +246,7 @@ class Cluster(Deployment):
         found = [answer for answer in await asyncio.gather(*asked) if answer is not None]
         if not found:
             known = list(dict.fromkeys([*self._nodes, *self._seeds]))
-            found = [await maps.of_any(random.sample(known, len(known)), self._manners)]
+            found = [await maps.of_any(_chance.sample(known, len(known)), self._manners)]
         return max(found, key=lambda answer: (answer.whole, answer.epoch))
 
     def _apply(self, newest: Map) -> None:

@@ -27,6 +27,9 @@ from swergio_transports.redis.limits import Server, identify, inspect
 from swergio_transports.redis.reader import Reader
 from swergio_transports.redis.wire import Wire
 
+# Not the global one: an application that seeds it draws the same with us and without.
+_chance = random.Random()
+
 FIRST_PAUSE: Final = 0.1
 MAX_PAUSE: Final = 1.0
 CHUNK: Final = 500
@@ -269,7 +272,7 @@ class Node:
                 logger.exception("the connection to %s cannot be used", self.where)
                 self._problem = f"{type(exc).__name__}: {exc}"
             self._owner.changed(self, self._problem)
-            await asyncio.sleep(random.uniform(0, pause))
+            await asyncio.sleep(_chance.uniform(0, pause))
             pause = min(2 * pause, MAX_PAUSE)
 
     def _make_wire(self) -> Wire:

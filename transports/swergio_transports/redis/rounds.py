@@ -13,6 +13,9 @@ from swergio_transports.redis.errors import BrokerLost
 from swergio_transports.redis.sending import Sender
 from swergio_transports.redis.ways import Job
 
+# Not the global one: an application that seeds it draws the same with us and without.
+_chance = random.Random()
+
 logger = logging.getLogger("swergio.redis")
 
 UNDER_WAY = 4
@@ -71,7 +74,7 @@ class Rounds:
             if age == self._age:
                 logger.debug("what was under way is sent again: %s", exc)
                 self.broke()
-                self._loop.call_later(random.uniform(0, PAUSE), self._go_on)
+                self._loop.call_later(_chance.uniform(0, PAUSE), self._go_on)
             return
         if age != self._age:
             return  # it was taken back meanwhile
