@@ -73,21 +73,15 @@ class Watchers:
         Watch the rooms that handlers are registered for; who is there is told when this returns.
         """
         for room in self._handlers:
-            await self._look(room, "watch")
+            await self._look(room)
 
     def presence(self, room: str, member: Member, joined: bool) -> None:
         """
         Take what the transport tells.
         """
         self._changes += 1
-        known = self._known.get(room)
-        if known is None:
-            return
-        if joined and known.get(member.instance) != member:
-            known[member.instance] = member
-            self._tell(room, member, joined=True)
-        elif not joined and known.pop(member.instance, None) is not None:
-            self._tell(room, member, joined=False)
+        if room in self._known:
+            self._note(room, member, joined=joined)
 
     def connected(self) -> None:
         """
@@ -106,30 +100,34 @@ class Watchers:
 
     def _begin(self, room: str) -> None:
         if room not in self._tasks:
-            task = asyncio.create_task(self._look(room, "watch"), name=f"swergio watch of {room}")
+            task = asyncio.create_task(self._look(room), name=f"swergio watch of {room}")
             self._tasks[room] = task
             task.add_done_callback(lambda _: self._tasks.pop(room, None))
 
-    async def _look(self, room: str, verb: str) -> None:
+    async def _look(self, room: str) -> None:
         asked = -1
         members: list[Member] = []
         try:
             while asked != self._changes:  # what was told while the answer was on its way may be newer
                 asked = self._changes
-                members = await self._core.transport.ask(verb, room)
+                members = await self._core.transport.ask("watch", room)
         except SwergioError as exc:
             log.warning("%s cannot know who is in %r: %s", self._core.instance, room, exc)
             return
         known = self._known.setdefault(room, {})
-        there = {member.instance: member for member in members}
-        for instance, member in list(known.items()):
-            if instance not in there:
-                del known[instance]
-                self._tell(room, member, joined=False)
-        for instance, member in there.items():
-            if known.get(instance) != member:
-                known[instance] = member
-                self._tell(room, member, joined=True)
+        there = {member.instance for member in members}
+        for member in [member for instance, member in known.items() if instance not in there]:
+            self._note(room, member, joined=False)
+        for member in members:
+            self._note(room, member, joined=True)
+
+    def _note(self, room: str, member: Member, *, joined: bool) -> None:
+        known = self._known[room]
+        if joined and known.get(member.instance) != member:
+            known[member.instance] = member
+            self._tell(room, member, joined=True)
+        elif not joined and known.pop(member.instance, None) is not None:
+            self._tell(room, member, joined=False)
 
     def _tell(self, room: str, member: Member, *, joined: bool) -> None:
         change = Presence(room, member.instance, joined, member.mode, member.group)

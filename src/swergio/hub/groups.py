@@ -80,8 +80,7 @@ class Share:
 
     def _part(self, batch: Batch, start: int, stop: int) -> Share:
         payload = memoryview(join(batch.take(start, stop)))
-        aligned = bool(batch.aligned)
-        return replace(self, first=self.first + start, count=stop - start, payload=payload, aligned=aligned)
+        return replace(self, first=self.first + start, count=stop - start, payload=payload, aligned=batch.aligned)
 
 
 class Seat:

@@ -170,8 +170,7 @@ class Sources:
         Take the positions of a log that is read from here on.
         """
         for sender, channel, number, _, _ in positions:
-            source = Source(sender, channel)
-            self._note(sub, source, max(number, self._heard.get(source, _NEVER)[0]))
+            self.repeat(sub, Source(sender, channel), number)
 
     def meet(self, sub: Follower, positions: Iterable[Position]) -> None:
         """
@@ -186,7 +185,7 @@ class Sources:
 
     def _advance(self, sub: Follower, source: Source, number: int, start: int, origin: str | None) -> int:
         base = self._base(sub, source, number, start, origin)
-        self._note(sub, source, max(number, self._heard.get(source, _NEVER)[0]))
+        self.repeat(sub, source, number)
         return max(0, number - base)
 
     def _base(self, sub: Follower, source: Source, number: int, start: int, origin: str | None) -> int:
