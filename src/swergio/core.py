@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -22,7 +22,7 @@ from swergio.messages import Instance, Kind, Message, check_open_room
 from swergio.outbox import Channel, Outbox, check_destination
 from swergio.reception import Reception
 from swergio.stats import Stats
-from swergio.transport import NOTHING, Context, Manner, Past, Will, find
+from swergio.transport import Context, Manner, Past, Will, find
 
 if TYPE_CHECKING:
     from swergio.settings import Settings
@@ -54,7 +54,7 @@ class Core(Reception):
         self.unique = unique
         self._max_message = settings.max_message
         self.rooms: dict[str, Manner] = {}
-        self.pasts: dict[str, Past] = {}
+        self.pasts: dict[str, Callable[[], Past]] = {}
         self._good_rooms: set[str] = set()
         self._room_waiters: dict[Channel, list[asyncio.Future[None]]] = {}
         self._thread = 0  # of the loop, once there is one
@@ -83,7 +83,7 @@ class Core(Reception):
                 await self.transport.leave_will(self._written(*self._draft))
             await self.watchers.opened()
             for room, manner in self.rooms.items():
-                await self.transport.join(room, manner, self.pasts.get(room, NOTHING))
+                await self.transport.join(room, manner, self.pasts.get(room, Past)())
             if self.feedback is not None:
                 await self.feedback.opened()
         except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from swergio.core import Core
@@ -88,7 +89,9 @@ class Registration:
                 contradict each other, or those of another handler of the room.
         """
         check_name(room, "room")
-        manner, past = manner_of(lossy=lossy, echo=echo, group=group), past_of(last, since, kept=kept)
+        manner = manner_of(lossy=lossy, echo=echo, group=group)
+        past = partial(past_of, last, since, kept=kept)  # how long ago ``since`` is counts when the room is joined
+        past()  # a mistake in it is told here
 
         def register(function: H) -> H:
             self._add_handler(room, type, Handler(function), manner, past)
@@ -123,17 +126,19 @@ class Registration:
         self._core.loss_handlers += (Handler(function, answers=False),)
         return function
 
-    def _add_handler(self, room: str, type: str | None, handler: Handler, manner: Manner, past: Past = NOTHING) -> None:
+    def _add_handler(
+        self, room: str, type: str | None, handler: Handler, manner: Manner, past: Callable[[], Past] = Past
+    ) -> None:
         core = self._core
         known = core.rooms.get(room)
         manner = manner if known is None else joint(room, known, manner)
         key = (room, None if type is None else str(type))
         core.handlers[key] = (*core.handlers.get(key, ()), handler)
-        if past != NOTHING:
+        if past() != NOTHING:
             core.pasts[room] = past
         if known != manner:
             core.rooms[room] = manner
-            self._ensure_joined(room, manner, past)
+            self._ensure_joined(room, manner, past())
 
     def _ensure_joined(self, room: str, manner: Manner, past: Past) -> None:
         """

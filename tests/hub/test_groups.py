@@ -11,6 +11,7 @@ import pytest
 
 from swergio.codec.frames import Op
 from swergio.hub.groups import MAX_SHARE
+from swergio.messages import Kind
 from tests.hub.simulation import GRACE, Component, World
 
 
@@ -170,6 +171,17 @@ def test_a_member_does_not_get_its_own_messages_but_the_others_do() -> None:
         world.run()
     assert one.data("jobs") == []
     assert two.data("jobs") == list(range(10))
+
+
+@pytest.mark.parametrize("echo", [False, True])
+def test_a_request_of_the_only_member_waits_for_another_unless_it_hears_itself(echo: bool) -> None:
+    world = World()
+    (one,) = workers(world, "one", echo=echo)
+    one.send("jobs", "question", kind=Kind.REQUEST)
+    world.run()
+    assert one.data("jobs") == ["question"] * echo
+    (two,) = workers(world, "two")
+    assert two.data("jobs") == ["question"] * (not echo)
 
 
 def test_what_only_its_sender_could_take_is_passed_over_without_echo() -> None:

@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +17,7 @@ import pytest
 import swergio
 import swergio.asyncio
 from swergio.hub import HubThread
-from swergio.testing import Inbox
+from swergio.testing import Inbox, eventually
 
 
 @pytest.fixture
@@ -108,6 +110,34 @@ for number in range(1000):
         _, err = script(source, hub).communicate(timeout=30)
         assert inbox.wait(1000) == list(range(1000))
     assert "ResourceWarning: component 'hasty' was not closed" in err
+
+
+def test_what_was_sent_between_registering_a_handler_and_starting_is_since_then(hub: str) -> None:
+    inbox, late = Inbox(), swergio.Component("late", hub)
+    late.on("room", since=time.time())(inbox.take_data)
+    with swergio.Component("sender", hub) as sender:
+        sender.send("room", "before it started")
+        sender.flush(20)
+        with late:
+            assert inbox.wait(1) == ["before it started"]
+
+
+def test_a_will_is_left_while_a_request_waits_for_somebody(hub: str) -> None:
+    with swergio.Component("asker", hub) as asker:
+
+        def ask() -> None:
+            with pytest.raises(swergio.RequestError):
+                asker.request("nobody", 1)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        eventually(lambda: asker.stats.sent, "the request is under way")
+        leaving = threading.Thread(target=asker.will, args=("room", "gone"), daemon=True)
+        leaving.start()
+        leaving.join(20)
+        assert not leaving.is_alive(), "the will waits for the request"
+        asker.close()
+        asking.join(20)
 
 
 def test_an_unknown_scheme_lists_the_known_ones() -> None:

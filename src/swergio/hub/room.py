@@ -47,9 +47,13 @@ class Room:
         Whether there is a member who could answer a request of ``sender``.
         """
         return any(
-            cursor.mode is not Mode.OBSERVER and (cursor.echo or instance != sender)
+            cursor.mode is not Mode.OBSERVER and (instance != sender or self._hears_itself(cursor))
             for instance, cursor in self.members.items()
         )
+
+    def _hears_itself(self, cursor: Cursor) -> bool:
+        # A seat's log holds only what its member shall have; which that is, the seat says.
+        return cursor.echo if cursor.group is None else self.groups[cursor.group].seats[cursor.instance].echo
 
     @property
     def observed(self) -> bool:

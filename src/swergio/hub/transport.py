@@ -339,7 +339,9 @@ class HubTransport(Transport):
         See `Transport.leave_will`.
         """
         self._client.leave_will(will)
-        await self._ask("sync", ())
+        # Frames are taken in their order: whatever is asked behind it is answered when the will is in force. ``sync``
+        # would wait for what is parked too, such as a request that finds nobody.
+        await self._ask("members", ("_",))
 
     async def close(self) -> None:
         """
