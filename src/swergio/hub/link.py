@@ -20,6 +20,12 @@ from swergio.codec import frames
 Buffer: TypeAlias = frames.Buffer
 Packet: TypeAlias = frames.Packet
 
+MOMENT = 0.0001
+"""Seconds after a write in which what follows is gathered until the end of the loop's turn.
+
+Gathering always would cost a lone message a turn (10 µs) at each station of its way; never, a packet for each of many.
+"""
+
 
 class LinkEvents(Protocol):
     """

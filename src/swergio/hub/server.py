@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from swergio.codec.frames import Op, Packet, encode, parse
 from swergio.errors import ProtocolError
-from swergio.hub.link import Link, LinkOptions, Listener
+from swergio.hub.link import MOMENT, Link, LinkOptions, Listener
 from swergio.hub.router import Refused, Router
 from swergio.hub.sessions import Session
 from swergio.transport import find
@@ -112,7 +113,8 @@ class Hub:
         self._listeners: list[Listener] = []
         self._connections: set[Connection] = set()
         self._strangers: set[Connection] = set()
-        self._turn_used = False
+        self._waiting = False
+        self._wrote_at = 0.0
         self._lazy_timer: asyncio.TimerHandle | None = None
         self._ticker: asyncio.TimerHandle | None = None
         self._due = 0.0
@@ -242,17 +244,19 @@ class Hub:
 
     def flush_soon(self) -> None:
         """
-        Write what there is; what follows from further packets of this turn of the loop is written at its end.
+        Write what there is, or at the end of this turn of the loop if something was written a moment ago.
         """
-        if self.router.dirty and not self._turn_used:
-            self._turn_used = True
-            self._loop.call_soon(self._turn_over)
-            self._flush()
+        if self.router.dirty and not self._waiting:
+            if perf_counter() - self._wrote_at < MOMENT:
+                self._waiting = True
+                self._loop.call_soon(self._write_rest)
+            else:
+                self._flush()
         if self.router.lazy and self._lazy_timer is None:
             self._lazy_timer = self._loop.call_later(ACKNOWLEDGE_DELAY, self._flush_lazy)
 
-    def _turn_over(self) -> None:
-        self._turn_used = False
+    def _write_rest(self) -> None:
+        self._waiting = False
         self._flush()
 
     def _flush(self) -> None:
@@ -260,6 +264,7 @@ class Hub:
         for session in dirty:
             if session.link is not None:
                 self.pump(session.link)
+        self._wrote_at = perf_counter()
 
     def _flush_lazy(self) -> None:
         self._lazy_timer = None

@@ -181,8 +181,9 @@ class ClientLink(ZeroMQLink):
         return packet[0], b"".join(packet[1:])
 
     def _put(self, parts: Sequence[Part]) -> bool:
-        self._socket.touched()
-        return hand_over(self._socket.socket, parts)
+        taken = hand_over(self._socket.socket, parts)
+        self._socket.written()
+        return taken
 
     def _waits(self) -> None:
         self._socket.wait()

@@ -236,8 +236,10 @@ class Reception:
         Raises:
             Gone: There is no such peer.
         """
-        self.socket.touched()
-        return hand_over(self.socket.socket, parts, name)
+        try:
+            return hand_over(self.socket.socket, parts, name)
+        finally:
+            self.socket.written()
 
     def _retry(self) -> bool:
         for link in list(self._blocked):

@@ -2,8 +2,8 @@
 
 Theory of operation. libzmq shows one descriptor for each socket, which becomes readable when something *changed*; any
 call may take that sign away. So after whatever was done with a socket, its ``EVENTS`` are read again before the loop
-waits: `LoopSocket.touched` sees to that, once for each turn of the loop. What there is to read is taken in that same
-callback, many messages at a time and yet a bounded number, so that the links of other sockets have their turn too.
+waits: `LoopSocket.written` and `LoopSocket.touched` see to that. What there is to read is taken in one callback, many
+messages at a time and yet a bounded number, so that the links of other sockets have their turn too.
 
 zmq.asyncio makes a future and a task of each message; this costs half of what that does.
 """
@@ -111,6 +111,17 @@ class LoopSocket:
         if not self._scheduled and not self._working:  # who works there looks at it once more
             self._scheduled = True
             self._loop.call_soon(self._scheduled_turn)
+
+    def written(self) -> None:
+        """
+        See whether writing took away the sign that there is something to read, or to write again.
+
+        At once: a turn of the loop only for this costs more than to ask once for each message.
+        """
+        if self._scheduled or self._working or self.socket.closed:
+            return
+        if self._blocked or self._readable():
+            self.touched()
 
     def wait(self) -> None:
         """
