@@ -42,6 +42,7 @@ class Received:
         "room",
         "sender",
         "shared",
+        "size",
         "time",
         "to",
         "type",
@@ -58,6 +59,7 @@ class Received:
         self.channel = inbound.channel
         self.first = inbound.first
         self.count = inbound.count
+        self.size = len(inbound.payload)
         self.attempt = inbound.attempt
         self.receipt = inbound.receipt
         self.lossy = inbound.lossy
