@@ -43,6 +43,13 @@ class Lane(IntEnum):
     REPLIES = 2
 
 
+def is_suffix(text: str) -> bool:
+    """
+    Whether an instance can end so, behind its name and ``#``.
+    """
+    return text.isascii() and text.isalnum() and len(text) <= MAX_INSTANCE
+
+
 def check_destination(room: object, to: object) -> None:
     """
     Check that a channel can lead to ``room``, or to the component or instance ``to``: one of the two.
@@ -57,7 +64,7 @@ def check_destination(room: object, to: object) -> None:
         return
     name, mark, rest = to.partition("#") if isinstance(to, str) else (to, "", "")
     check_name(name, "component")
-    if mark and not (rest.isalnum() and len(rest) <= MAX_INSTANCE):
+    if mark and not is_suffix(rest):
         raise InvalidName(f"{to!r} is no instance", f"a name, '#', and up to {MAX_INSTANCE} letters and digits")
 
 

@@ -260,7 +260,8 @@ class World:
     def __init__(self, **limits: Any) -> None:
         self.limits = {
             "room_limit": ROOM_LIMIT, "memory_limit": MEMORY_LIMIT, "window": WINDOW, "grace": GRACE,
-            "max_sessions": 100, "history_limit": 0, "group_grace": GRACE, **limits,
+            "max_sessions": 100, "history_limit": 0, "group_grace": GRACE,
+            "max_packet": 2**26, "patience": 15.0, **limits,
         }  # fmt: skip
         self.now = 0.0
         self.components: list[Component] = []

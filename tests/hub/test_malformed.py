@@ -155,7 +155,8 @@ def test_twenty_thousand_damaged_packets_disturb_nobody_else() -> None:
 
 
 def hello(payload: bytes, **changes: Any) -> bytes:
-    fields = {"name": "eve", "instance": "eve#1", "secret": b"s", "unique": False, "epoch": None} | changes
+    fields = {"name": "eve", "instance": "eve#1", "secret": b"s", "unique": False, "epoch": None, "features": {}}
+    fields |= changes
     return join(encode(Op.HELLO, VERSION, *fields.values(), payload=[payload]))
 
 

@@ -28,10 +28,10 @@ def greet(world: World, *header: Any, payload: bytes = EMPTY) -> Any:
 def hello(
     name: str = "ann", instance: str = "ann#1", secret: bytes = b"secret", *, unique: bool = False
 ) -> tuple[Any, ...]:
-    return VERSION, name, instance, secret, unique, None
+    return VERSION, name, instance, secret, unique, None, {}
 
 
-@pytest.mark.parametrize("version", [VERSION + 1, -1, "0", None, True])
+@pytest.mark.parametrize("version", [VERSION - 1, -1, "1", 1.0, None, True])
 def test_another_version_is_refused(version: Any) -> None:
     world = World()
     with pytest.raises(Refused) as caught:
@@ -44,8 +44,15 @@ def test_another_version_is_refused(version: Any) -> None:
 def test_another_version_is_told_whatever_else_hello_says() -> None:
     world = World()
     with pytest.raises(Refused) as caught:
-        greet(world, 99, "of", "a", "later", "protocol", payload=b"\xff")
+        greet(world, 0, "of", "an", "earlier", "protocol", payload=b"\xff")
     assert caught.value.code == "version"
+
+
+def test_who_speaks_a_later_version_too_is_told_this_one() -> None:
+    world = World()
+    session, _ = greet(world, VERSION + 1, *hello()[1:], "what version 2 has beside")
+    (welcome, *_) = parse(join(world.router.collect(session)))
+    assert (welcome.op, welcome.header[0]) == (Op.WELCOME, VERSION)
 
 
 @pytest.mark.parametrize("name", ["", " ", "a b ", "a\tb", "x" * 129, "ann#2"])

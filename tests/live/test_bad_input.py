@@ -46,7 +46,7 @@ def dial(url: str) -> ClientConnection:
 def hello(**other: Any) -> bytes:
     fields = {
         "version": VERSION, "name": "guest", "instance": "guest#0123456789ab", "secret": b"0" * 16, "unique": False,
-        "epoch": None,
+        "epoch": None, "features": {},
     } | other  # fmt: skip
     state = Hello(channels=[], rooms=[], lanes=[0, 0, 0], watched=[])
     return join(encode(Op.HELLO, *fields.values(), payload=(state.pack(),)))
@@ -78,7 +78,7 @@ def test_a_good_hello_is_welcome(url: str) -> None:
 @pytest.mark.parametrize(
     ("packet", "reason"),
     [
-        (hello(version=99), "speaks version .* the component 99"),
+        (hello(version=0), "speaks version .* the component 0"),
         (hello(name=""), "cannot name a component"),
         (hello(name="x" * 200, instance="x" * 200 + "#1"), "200 bytes"),
         (hello(name=7), "op 1"),
@@ -98,7 +98,7 @@ def test_a_bad_first_packet_is_told_what_is_wrong(url: str, packet: bytes, reaso
     ("packet", "reason"),
     [
         (join(encode(Op.WELCOME, 0, "x")), "unknown op 16"),
-        (struct.pack("<BBHI", 200, 0, 1, 0) + b"\x90", "unknown op 200"),
+        (struct.pack("<BBHI", 100, 0, 1, 0) + b"\x90", "unknown op 100"),
         (join(encode(Op.PUBLISH, 5, 1, 1, 0, "room", payload=(b"x",))), "channel 5"),
         (join(encode(Op.OPEN, 0, "", None, 0)), "room"),
         (join(encode(Op.OPEN, 0, "x" * 200, None, 0)), "200 bytes"),

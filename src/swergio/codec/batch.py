@@ -29,6 +29,8 @@ from swergio.messages import Kind, Phase
 MAX_MESSAGES = 512
 MESSAGE_COST = 64  # bytes of bookkeeping that a message is charged for, so that empty ones fill queues too
 
+COLUMNS = 9
+
 _SIZES = struct.Struct("<II")
 _KIND = 0b111
 _WANTS_FEEDBACK = 0b1000
@@ -197,15 +199,18 @@ class Batch:
         self._check(columns)
 
     def _check(self, columns: list[Any]) -> None:
-        if len(columns) != 9:
-            raise ProtocolError(f"a batch of {len(columns)} columns, 9 expected")
-        self.type, self.time, phase, self.flags, self.roots, self.parents, self.metas, lengths, arrays = columns
-        ok = isinstance(self.type, str) and isinstance(self.time, float) and type(self.flags) is int
+        if len(columns) < COLUMNS:
+            raise ProtocolError(f"a batch of {len(columns)} columns, {COLUMNS} expected")
+        del columns[COLUMNS:]  # they came with a later release
+        self.type, time, phase, self.flags, self.roots, self.parents, self.metas, lengths, arrays = columns
+        # A number without a fraction is an integer in JavaScript.
+        ok = isinstance(self.type, str) and type(time) in (float, int) and type(self.flags) is int
         ok = ok and (self.flags & _KIND) <= Kind.FAILED_FEEDBACK and phase in (None, 1, 2)
         ok = ok and isinstance(lengths, bytes) and len(lengths) == 4 * self._count
         ok = ok and self._is_column(self.roots, str) and self._is_column(self.parents, str)
         if not (ok and self._is_column(self.metas, dict) and isinstance(arrays, list)):
             raise ProtocolError("a batch with a column of the wrong type or length")
+        self.time = float(time)
         self.phase = None if phase is None else Phase(phase)
         self._lengths = lengths
         self._places = self._place(arrays)

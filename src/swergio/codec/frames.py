@@ -8,6 +8,9 @@ The header is one msgpack array, small and parsed by the hub; the payload is opa
 holds arrays is the first of its packet and padded so that the payload begins at a multiple of 64 bytes.
 
 One struct and one small ``unpackb`` per frame cost 0.3 µs together; a frame carries up to 512 messages.
+
+``docs/wire.md`` is the protocol in full. What leaves room to grow within a version: fields that come after those that
+are known are passed over, in headers and in the records of payloads, and so are frames of an unknown op from 128 on.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ import msgpack
 
 from swergio.errors import ProtocolError
 
-VERSION = 0
+VERSION = 1
 ALIGNMENT = 64
 MAX_HEADER = 16 * 1024
 MAX_NUMBER = 2**53 - 1  # of numbers and offsets: every language has it, and a sum of a few still fits into msgpack
@@ -34,11 +37,11 @@ Packet: TypeAlias = bytes | memoryview | list[bytes | memoryview]
 
 class Op(IntEnum):
     """
-    What a frame is. The comment gives its header; ``hub/router.py`` explains the conversation.
+    What a frame is. The comment gives its header; ``docs/wire.md`` explains the conversation.
     """
 
     # component -> hub
-    HELLO = 1  # version, name, instance, secret, unique, epoch; payload: channels, rooms, lanes, watched
+    HELLO = 1  # version, name, instance, secret, unique, epoch, features; payload: channels, rooms, lanes, watched
     OPEN = 2  # channel, room, to, lane
     PUBLISH = 3  # channel, first, count, flags, room; payload: a batch
     CONSUMED = 4  # log, offset
@@ -47,9 +50,9 @@ class Op(IntEnum):
     WILL = 7  # channel, number, room, to; payload: a batch of one, empty to take the will back
     # both ways
     BEAT = 8
-    BYE = 9  # reason
+    BYE = 9
     # hub -> component
-    WELCOME = 16  # version, epoch, window; payload: channels, lanes, rooms
+    WELCOME = 16  # version, epoch, window, max packet, patience, features; payload: channels, lanes, rooms
     REFUSE = 17  # code, reason
     DELIVER = 18  # log, offset, count, sender, channel, after, first, room, to, attempt; payload: a batch
     COVER = 19  # log, offset; payload: positions of what was skipped, if anything was
@@ -60,6 +63,9 @@ class Op(IntEnum):
     ANSWER = 24  # question, error; payload: the answer
     PRESENCE = 25  # room, instance, joined, mode, group
     LOST = 26  # log; payload: positions of what none of a group was given, up to the number and from the start
+
+
+OPTIONAL = 0x80  # an op with this bit may be passed over by those who do not know it
 
 
 class Frame(NamedTuple):
@@ -180,7 +186,7 @@ _shapes: dict[tuple[Any, ...], _Shape] = {}
 
 def fields(frame: Frame, *types: Any) -> list[Any]:
     """
-    Return the header of a frame after checking the number and types of its fields; see `check`.
+    Return the header of a frame after checking the number and types of its fields, without any further ones.
 
     Raises:
         ProtocolError: something else came.
@@ -197,9 +203,10 @@ def fields(frame: Frame, *types: Any) -> list[Any]:
 
 def check(values: list[Any], types: tuple[Any, ...], what: object) -> list[Any]:
     """
-    Return ``values`` after checking their number and types; ``what`` (an op, if it is a number) is named in the error.
+    Return ``values`` after checking their types; ``what`` (an op, if it is a number) is named in the error.
 
     ``types`` are types or tuples of types; booleans do not pass for integers, which must lie in 0 to `MAX_NUMBER`.
+    Values behind those that ``types`` are for came with a later release, and are left out.
 
     Raises:
         ProtocolError: they are something else.
@@ -207,6 +214,7 @@ def check(values: list[Any], types: tuple[Any, ...], what: object) -> list[Any]:
     shape = _shapes.get(types)
     if shape is None:
         shape = _shapes[types] = _Shape(types)
+    del values[len(types) :]
     if tuple(map(type, values)) not in shape.allowed:
         raise ProtocolError(f"{_said(what)} with fields {[type(value).__name__ for value in values]}")
     for place in shape.integers:

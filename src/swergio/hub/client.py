@@ -7,14 +7,15 @@ meanwhile and what came twice it knows from the numbers of the senders (`swergio
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from swergio.codec.frames import VERSION, Buffer, Frame, Op, Packet, encode, fields, parse, unpack
+from swergio.codec.frames import OPTIONAL, VERSION, Buffer, Frame, Op, Packet, encode, fields, parse, unpack
 from swergio.errors import AccessRefused, ConnectFailed, IncompatiblePeer, NameTaken, ProtocolError, SwergioError
-from swergio.hub.greeting import TEXT_OR_NONE, ChannelState, Hello, Welcome
+from swergio.hub.greeting import NUMBER, TEXT_OR_NONE, ChannelState, Hello, Welcome
 from swergio.hub.questions import Questions
 from swergio.hub.reading import Reader
 from swergio.hub.sessions import ALIGNED, KEEP, NOW, REQUEST
@@ -36,6 +37,10 @@ class HubClient:
         unique: It wants to be the only one of its name.
         outbox: What it sends.
         events: Whom to tell what came.
+
+    Attributes:
+        max_packet: Bytes that the hub takes in one packet; 0 before it said so.
+        patience: Seconds of silence after which it takes this component for dead.
     """
 
     def __init__(self, instance: Instance, unique: bool, outbox: Outbox, events: Events) -> None:
@@ -43,6 +48,8 @@ class HubClient:
         self.welcomed = False
         self.refusal: SwergioError | None = None
         self.welcomes = 0
+        self.max_packet = 0
+        self.patience = math.inf
         self.reader = Reader(instance, events)
         self._unique = unique
         self._outbox = outbox
@@ -92,7 +99,8 @@ class HubClient:
             lanes,
             sorted(self._watched),
         )
-        hello = (VERSION, self.instance.name, str(self.instance), self._secret, self._unique, self._epoch)
+        features: dict[str, Any] = {}  # there is none yet
+        hello = (VERSION, self.instance.name, str(self.instance), self._secret, self._unique, self._epoch, features)
         self._control.append(encode(Op.HELLO, *hello, payload=(state.pack(),)))
 
     def receive(self, packet: Packet) -> None:
@@ -104,9 +112,10 @@ class HubClient:
         """
         for frame in parse(packet):
             handler = self._handlers.get(frame.op)
-            if handler is None:
+            if handler is not None:
+                handler(frame)
+            elif not frame.op & OPTIONAL:
                 raise ProtocolError(f"unknown op {frame.op}")
-            handler(frame)
 
     def collect(self, report: bool = True) -> list[Buffer]:
         """
@@ -228,7 +237,10 @@ class HubClient:
     # -- what came ------------------------------------------------------------------------------------------------
 
     def _welcome(self, frame: Frame) -> None:
-        _, epoch, window = fields(frame, int, str, int)
+        if frame.header and frame.header[0] != VERSION:
+            self._incompatible(frame.header[0])
+            return
+        _, epoch, window, self.max_packet, self.patience, _ = fields(frame, int, str, int, int, NUMBER, dict)
         welcome = Welcome.unpack(frame.payload)
         resumed = epoch == self._epoch
         self.reader.welcome(welcome, self._epoch, resumed=resumed)
@@ -243,6 +255,11 @@ class HubClient:
             self._send_will()
         self._control.extend(self._questions.frames())
         self._events.connected(resumed=resumed)
+
+    def _incompatible(self, version: object) -> None:
+        reason = f"it speaks version {version!r:.20} of the protocol, this component {VERSION}"
+        self.refusal = IncompatiblePeer("the hub", reason + ": install the same version of swergio on both sides")
+        self._control.append(encode(Op.BYE))
 
     def _refused(self, frame: Frame) -> None:
         code, reason = fields(frame, str, str)

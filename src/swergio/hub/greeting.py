@@ -18,6 +18,7 @@ from swergio.outbox import Lane, check_destination
 from swergio.transport import Manner, Mode
 
 TEXT_OR_NONE = (str, type(None))
+NUMBER = (int, float)
 
 
 class ChannelState(NamedTuple):
@@ -102,6 +103,8 @@ class Hello:
             ProtocolError: it is malformed, or names what cannot be.
         """
         channels, rooms, lanes, watched = _parts(payload, 4)
+        if len(lanes) != len(Lane):
+            raise ProtocolError(f"HELLO with {len(lanes)} lanes")
         check(lanes, (int,) * len(Lane), "lanes")
         try:
             return cls(

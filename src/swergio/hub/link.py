@@ -26,6 +26,8 @@ MOMENT = 0.0001
 Gathering always would cost a lone message a turn (10 µs) at each station of its way; never, a packet for each of many.
 """
 
+HEADROOM = 4 * 2**20  # bytes of a packet beside the largest message: what travels with it, and its headers
+
 
 class LinkEvents(Protocol):
     """

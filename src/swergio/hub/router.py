@@ -27,7 +27,7 @@ from typing import Any
 import msgpack
 
 from swergio.codec.batch import MAX_MESSAGES
-from swergio.codec.frames import VERSION, Buffer, Frame, Op, Packet, encode, fields, parse
+from swergio.codec.frames import OPTIONAL, VERSION, Buffer, Frame, Op, Packet, encode, fields, parse
 from swergio.errors import InvalidName, ProtocolError
 from swergio.hub.cursors import Cursor
 from swergio.hub.directory import Directory
@@ -36,7 +36,7 @@ from swergio.hub.placing import Placing
 from swergio.hub.rooms import Rooms
 from swergio.hub.sessions import MAX_CONTROL, HubChannel, HubWill, Parcel, Session
 from swergio.messages import Instance, check_name
-from swergio.outbox import MAX_INSTANCE, Lane, check_destination
+from swergio.outbox import Lane, check_destination, is_suffix
 from swergio.transport import Past
 
 PACKET = 256 * 1024
@@ -65,6 +65,8 @@ class Router:
         memory_limit: Cost that all logs together hold.
         history_limit: Cost that a room keeps of what nobody needs any more, for those who join later.
         window: Cost that a member may have ahead of its handlers, for each log.
+        max_packet: Bytes in one packet of a component.
+        patience: Seconds of silence after which a link counts as dead.
         grace: Seconds that a session outlives its connection.
         group_grace: Seconds that a group without members is kept.
         max_sessions: Components at once.
@@ -78,6 +80,8 @@ class Router:
         memory_limit: int,
         history_limit: int,
         window: int,
+        max_packet: int,
+        patience: float,
         grace: float,
         group_grace: float,
         max_sessions: int,
@@ -90,6 +94,7 @@ class Router:
         self.dirty: dict[Session, None] = {}
         self.lazy: dict[Session, None] = {}
         self._window = window
+        self._terms = (window, max_packet, patience)
         self._grace = grace
         self._max_sessions = max_sessions
         self._young_until = now + grace
@@ -116,10 +121,11 @@ class Router:
         """
         if frame.op != Op.HELLO or not frame.header:
             raise ProtocolError(f"a connection begins with HELLO, not with op {frame.op}")
-        if frame.header[0] != VERSION:
+        # Who speaks a later version too is told this one, and knows whether it does.
+        if type(frame.header[0]) is not int or frame.header[0] < VERSION:
             reason = f"this hub speaks version {VERSION} of the protocol, the component {frame.header[0]!r}"
             raise Refused("version", reason + ": install the same version of swergio on both sides")
-        _, name, text, secret, unique, epoch = fields(frame, int, str, str, bytes, bool, TEXT_OR_NONE)
+        _, name, text, secret, unique, epoch, _ = fields(frame, int, str, str, bytes, bool, TEXT_OR_NONE, dict)
         hello = Hello.unpack(frame.payload)
         instance = _instance(name, text)
         resumed = epoch == self.epoch and instance in self.directory.sessions
@@ -133,7 +139,8 @@ class Router:
             self._restore_rooms(session, hello, known=epoch == self.epoch),
         )
         self.rooms.presence.watch_only(session, hello.watched)
-        header = (VERSION, self.epoch, self._window)
+        features: dict[str, Any] = {}  # those of HELLO that are known here; there is none yet
+        header = (VERSION, self.epoch, *self._terms, features)
         session.control.appendleft(encode(Op.WELCOME, *header, payload=(welcome.pack(),)))
         for cursor in session.cursors.values():
             session.push(cursor)
@@ -149,10 +156,12 @@ class Router:
             ProtocolError: it is malformed, or not allowed now. The link must be closed.
         """
         handler = self._handlers.get(frame.op)
-        if handler is None:
-            raise ProtocolError(f"unknown op {frame.op}")
         if not session.alive:
             raise ProtocolError(f"op {frame.op} after BYE")
+        if handler is None:
+            if frame.op & OPTIONAL:
+                return
+            raise ProtocolError(f"unknown op {frame.op}")
         try:
             handler(session, frame)
         except InvalidName as exc:
@@ -358,7 +367,7 @@ def _instance(name: str, text: str) -> Instance:
     except InvalidName as exc:
         raise Refused("name", str(exc)) from exc
     before, mark, rest = text.partition("#")
-    if before != name or not mark or not rest.isalnum() or len(rest) > MAX_INSTANCE:
+    if before != name or not mark or not is_suffix(rest):
         raise ProtocolError(f"{text!r} is no instance of {name!r}")
     return Instance(text)
 

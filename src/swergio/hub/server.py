@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from swergio.codec.frames import Op, Packet, encode, parse
 from swergio.errors import ProtocolError
-from swergio.hub.link import MOMENT, Link, LinkOptions, Listener
+from swergio.hub.link import HEADROOM, MOMENT, Link, LinkOptions, Listener
 from swergio.hub.router import Refused, Router
 from swergio.hub.sessions import Session
 from swergio.transport import find
@@ -139,6 +139,8 @@ class Hub:
             memory_limit=limits.memory_limit,
             history_limit=limits.history_limit,
             window=self._settings.window,
+            max_packet=self._settings.max_message + HEADROOM,
+            patience=self._settings.dead_after,
             grace=limits.session_grace,
             group_grace=limits.group_grace,
             max_sessions=limits.max_sessions,
@@ -159,7 +161,7 @@ class Hub:
         return LinkOptions(
             token=settings.token.get_secret_value() if settings.token else None,
             authorize=self._authorize,
-            max_packet=settings.max_message + 4 * 2**20,
+            max_packet=settings.max_message + HEADROOM,
             tls_ca=str(settings.tls_ca) if settings.tls_ca else None,
             tls_cert=str(settings.tls_cert) if settings.tls_cert else None,
             tls_key=str(settings.tls_key) if settings.tls_key else None,

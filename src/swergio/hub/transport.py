@@ -14,7 +14,7 @@ from typing import Any
 
 from swergio.errors import AccessRefused, ConfigurationError, ConnectFailed, ProtocolError, SwergioError
 from swergio.hub.client import HubClient
-from swergio.hub.link import MOMENT, Accept, Link, LinkEvents, LinkOptions, Listener, Packet
+from swergio.hub.link import HEADROOM, MOMENT, Accept, Link, LinkEvents, LinkOptions, Listener, Packet
 from swergio.messages import Instance
 from swergio.transport import NOTHING, Context, Manner, Member, Mode, Past, Transport, Will
 
@@ -28,6 +28,7 @@ WELCOME_TIMEOUT = 5.0
 MAX_PAUSE = 1.0
 FIRST_PAUSE = 0.1  # again after a link that was welcomed; one that was only opened proves nothing
 TICK = 1.0
+MIN_HEARTBEAT = 0.1
 REPORT_DELAY = 0.02
 REPORT_COST = 1024 * 1024
 
@@ -152,7 +153,7 @@ class HubTransport(Transport):
         settings = self._settings
         return LinkOptions(
             token=token,
-            max_packet=settings.max_message + 4 * 2**20,
+            max_packet=settings.max_message + HEADROOM,
             tls_ca=str(settings.tls_ca) if settings.tls_ca else None,
             tls_cert=str(settings.tls_cert) if settings.tls_cert else None,
             tls_key=str(settings.tls_key) if settings.tls_key else None,
@@ -237,19 +238,21 @@ class HubTransport(Transport):
             self._wrote_at = perf_counter()
 
     async def _tick(self) -> None:
-        pace = min(TICK, self._settings.heartbeat / 2)
-        self._due = self._loop.time() + pace
+        now = self._loop.time()
         while True:
+            # Often enough for the hub too, whose settings may be others.
+            heartbeat = min(self._settings.heartbeat, max(MIN_HEARTBEAT, self._client.patience / 3))
+            pace = min(TICK, heartbeat / 2)
+            self._due = now + pace
             await asyncio.sleep(pace)
             now = self._loop.time()
             late = now - self._due > pace  # this loop was held up, so that silence of the hub proves nothing
-            self._due = now + pace
             link = self._link
             if link is None:
                 return
             if now - link.received_at > self._settings.dead_after and not late:
                 link.abort()
-            elif now - self._sent_at >= self._settings.heartbeat:
+            elif now - self._sent_at >= heartbeat:
                 self._client.beat()
                 self._pump()
 
@@ -261,6 +264,13 @@ class HubTransport(Transport):
         See `Transport.duplicates`.
         """
         return self._client.reader.duplicates
+
+    @property
+    def max_message(self) -> int | None:
+        """
+        See `Transport.max_message`: a packet that the hub does not take would end every link that it is sent on.
+        """
+        return max(1, self._client.max_packet - HEADROOM) if self._client.max_packet else None
 
     async def join(self, room: str, manner: Manner, past: Past = NOTHING) -> None:
         """

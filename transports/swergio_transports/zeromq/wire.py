@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final, NamedTuple
 
-VERSION: Final = 0
+VERSION: Final = 1
 SIGNATURE: Final = b"swergio"
 REASON_BYTES: Final = 120
 
