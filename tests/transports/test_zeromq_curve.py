@@ -94,7 +94,7 @@ def test_a_plain_stranger_gets_nothing_and_disturbs_nobody(run: Run, keys: Keys)
             here.link = await dial(url, here, keys.component)
             with raw_socket(zmq.DEALER) as peer, watched_end(peer) as ended:
                 peer.connect(url.removeprefix("zmq+"))
-                peer.send_multipart([b"", b"\x01swergio\0"])
+                peer.send_multipart([b"", b"\x01swergio\x01"])
                 await ended()
             with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as raw:
                 raw.sendall(os.urandom(1000))

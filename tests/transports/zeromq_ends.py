@@ -14,8 +14,8 @@ from swergio.hub.link import LinkOptions
 from swergio_transports.zeromq import dial, listen
 from tests.transports.recorder import DEFAULTS, PATIENCE, Owners, Recorder, link_of
 
-HELLO = [b"", b"\x01swergio\0"]
-WELCOME = [b"", b"\x02swergio\0"]
+HELLO = [b"", b"\x01swergio\x01"]
+WELCOME = [b"", b"\x02swergio\x01"]
 
 
 @asynccontextmanager
