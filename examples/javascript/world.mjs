@@ -2,7 +2,7 @@
 import { arrays } from "./arrays.mjs";
 import { Component } from "./swergio.mjs";
 
-const [url = "ws://127.0.0.1:8000", token = process.env.SWERGIO_TOKEN] = process.argv.slice(2);
+const [url = "ws://127.0.0.1:7300", token = process.env.SWERGIO_TOKEN] = process.argv.slice(2);
 const world = new Component(url, "world", { token, codec: arrays });
 try {
   await world.start();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,6 @@ import pytest
 import swergio
 from swergio.codec.frames import Op
 from swergio.hub import HubThread
-from swergio.settings import load
 from swergio.testing import FaultProxy, Inbox
 from tests.live.node import EXAMPLE, Node, prepare
 from tests.vectors import FOLDER as VECTORS
@@ -153,19 +153,28 @@ def test_a_new_hub_gets_what_the_old_one_did_not_acknowledge(node: Node) -> None
         process.kill()
 
 
+def test_the_example_program_answers(node: Node) -> None:
+    with HubThread(["ws://127.0.0.1:0"], authorize=lambda shown: shown == "right") as hub:
+        world = node.start("world.mjs", hub.urls[0], "right")
+        try:
+            with swergio.Component("universe", hub.urls[0], token="right") as universe:
+                assert universe.request("galactic_chat", "Hello World!", timeout=DEADLINE) == "Hello Universe!"
+            world.send_signal(signal.SIGINT)
+            out, complaints = world.communicate(timeout=DEADLINE)
+            assert (world.returncode, complaints) == (0, "")
+            assert out == f"{universe.instance}: Hello World!\n"
+        finally:
+            world.kill()
+            world.communicate()
+
+
 @pytest.mark.parametrize("token", ["wrong", None])
 def test_a_refused_token_is_said_to_be_one(node: Node, token: str | None) -> None:
-    settings = load("memory://", token="right")
-    with HubThread(["ws://127.0.0.1:0"], settings, authorize=lambda shown: shown == "right") as hub:
-        arguments = ["peer.mjs", "double", hub.urls[0], *([token] if token else [])]
-        out, complaint = node.start(*arguments).communicate(timeout=DEADLINE)
-        assert out == ""
+    with HubThread(["ws://127.0.0.1:0"], authorize=lambda shown: shown == "right") as hub:
+        world = node.start("world.mjs", hub.urls[0], *([token] if token else []))
+        out, complaint = world.communicate(timeout=DEADLINE)
+        assert (world.returncode, out) == (1, "")
         assert complaint == f"{hub.urls[0]} does not accept this token, or needs one\n"
-        with swergio.Component("universe", hub.urls[0], token="right") as universe:
-            process = node.start("peer.mjs", "double", hub.urls[0], "right")
-            assert universe.request("numbers", 21, timeout=DEADLINE) == 42
-            process.terminate()
-            process.communicate(timeout=DEADLINE)
 
 
 def test_the_client_is_small_and_its_lock_file_names_no_host() -> None:
