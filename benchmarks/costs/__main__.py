@@ -88,7 +88,9 @@ def _judge(records: Records, changes: Sequence[Change]) -> int:
     unknown = [change for change in changes if change.recorded is None]
     slower = [change for change in changes if change.slower]
     for change in slower:
-        print(f"{change.name}: {change.relative:+.1%} {change.kind}, more than the tolerance {TOLERANCE[change.kind]:.0%}")
+        print(
+            f"{change.name}: {change.relative:+.1%} {change.kind}, more than the tolerance {TOLERANCE[change.kind]:.0%}"
+        )
     if slower:
         because = "; part of it may come from the environment: record the commit before it too" if differences else ""
         print(f"If it is worth it, say why in the commit, and record it with --record{because}.")

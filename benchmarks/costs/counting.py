@@ -12,6 +12,7 @@ Calls (of Python and of C functions) are counted by ``sys.setprofile``: no tool 
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import shutil
 import statistics
@@ -24,16 +25,17 @@ from pathlib import Path as File
 from types import FrameType
 from typing import Any, NamedTuple
 
-from benchmarks.costs.paths import PATHS, Path
+from benchmarks.costs.paths import Path
 
 WARM_UP = 12  # Python specializes code in 8 calls (3.11) or a little more; lists and dicts have their size by then
 REPEAT = 7
+WARM_UP_CALLS, REPEAT_CALLS = 3, 3  # rooms, channels and caches are made by the first ones
 
 # Which variants of memcpy and the like the C library takes depends on the processor, and so would the counts.
-_SAME_VARIANTS = ":".join((
-    "glibc.cpu.hwcaps=-AVX_Fast_Unaligned_Load,-AVX2,-AVX512F,-AVX512VL,-ERMS,-FSRM",
-    "glibc.cpu.x86_non_temporal_threshold=0x10000000",
-))  # fmt: skip
+_SAME_VARIANTS = (
+    "glibc.cpu.hwcaps=-AVX_Fast_Unaligned_Load,-AVX2,-AVX512F,-AVX512VL,-ERMS,-FSRM"
+    ":glibc.cpu.x86_non_temporal_threshold=0x10000000"
+)
 _CALLGRIND = ("--tool=callgrind", "--quiet", "--zero-before=getsid", "--dump-before=getpgid")
 _PLAINLY = ("--dump-line=no", "--compress-strings=no", "--compress-pos=no")
 
@@ -124,7 +126,7 @@ def _functions(dump: str) -> Counter[str]:
 
 
 def _count_below_valgrind(module: str, names: Iterable[str]) -> None:
-    paths: dict[str, Callable[[], Path]] = PATHS if module == PATHS_MODULE else __import__(module, fromlist="x").PATHS
+    paths: dict[str, Callable[[], Path]] = importlib.import_module(module).PATHS
     for name in names:
         repeat(paths[name](), _marked)
 
@@ -162,7 +164,7 @@ def calls(path: Path) -> Profile:
         seen.append(functions)
         return functions.total()
 
-    totals = repeat(path, counted)
+    totals = repeat(path, counted, WARM_UP_CALLS, REPEAT_CALLS)
     middle = statistics.median_low(totals)
     return Profile(middle, (max(totals) - min(totals)) / middle, seen[totals.index(middle)])
 
@@ -172,7 +174,9 @@ def _python_name(frame: FrameType) -> str:
     return f"{File(code.co_filename).stem}.{code.co_qualname}"
 
 
-def repeat(path: Path, counted: Callable[[Callable[[], Any]], int]) -> list[int]:
+def repeat(
+    path: Path, counted: Callable[[Callable[[], Any]], int], warm_up: int = WARM_UP, times: int = REPEAT
+) -> list[int]:
     """
     Run a path until it is warm, and then some more with its steps run by ``counted``; return what that returned.
 
@@ -182,9 +186,9 @@ def repeat(path: Path, counted: Callable[[Callable[[], Any]], int]) -> list[int]
     gc.collect()
     gc.disable()
     try:
-        for number in range(WARM_UP + REPEAT):
+        for number in range(warm_up + times):
             path.before()
-            if number < WARM_UP:
+            if number < warm_up:
                 path.step()
             else:
                 results.append(counted(path.step))
@@ -194,8 +198,6 @@ def repeat(path: Path, counted: Callable[[Callable[[], Any]], int]) -> list[int]
         path.deployment.close()
     return results
 
-
-PATHS_MODULE = "benchmarks.costs.paths"
 
 if __name__ == "__main__":
     _count_below_valgrind(sys.argv[1], sys.argv[2:])

@@ -1,15 +1,16 @@
 """A deployment in which nothing moves unless it is told to: real components and a real hub, without sockets and clocks.
 
 Everything between ``send`` and the handler is what a user runs, but for the wire. A link keeps what it was given until
-`Deployment.settle`, or the path that is measured, takes it further; the loop's clock stands until `Deployment.pass_time`
-moves it; plain handlers run where `handle` is called. So each part can be run alone, the same way each time.
+`Deployment.settle`, or the path that is measured, takes it further; the loop's clock stands until
+`Deployment.pass_time` moves it; plain handlers run where `handle` is called. So each part can be run alone, the same
+way each time.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 from unittest.mock import patch
 
@@ -250,6 +251,3 @@ def _transport_of(deployment: Deployment) -> type[HubTransport]:
             return deployment.listen(accept)
 
     return StillTransport
-
-
-Step = Callable[[], Any]
