@@ -29,6 +29,7 @@ class Received:
     __slots__ = (
         "_answer",
         "_batch",
+        "_bodies",
         "attempt",
         "channel",
         "count",
@@ -52,6 +53,7 @@ class Received:
     def __init__(self, inbound: Inbound, answer: Answer) -> None:
         batch = Batch(inbound.payload, inbound.count)
         self._batch = batch
+        self._bodies: list[Any] | None = None
         self._answer = answer
         self.room = inbound.room
         self.to = inbound.to
@@ -76,7 +78,12 @@ class Received:
         """
         Return the body of a message.
         """
-        return self._batch.body(index, self.id(index))
+        bodies = self._bodies
+        if bodies is None:
+            bodies = self._bodies = self._batch.bodies()
+            if bodies is None:
+                return self._batch.body(index, self.id(index))
+        return bodies[index]
 
     def id(self, index: int) -> str:
         """

@@ -180,7 +180,7 @@ class Batch:
     """
 
     __slots__ = (
-        "_bodies", "_count", "_lengths", "_payload", "_places", "_sizes",
+        "_bodies", "_corrupt", "_count", "_lengths", "_payload", "_places", "_sizes",
         "flags", "metas", "parents", "phase", "roots", "time", "type",
     )  # fmt: skip
 
@@ -196,6 +196,7 @@ class Batch:
         self._payload = payload
         self._count = count
         self._bodies: list[Any] | None = None
+        self._corrupt = False
         self._check(columns)
 
     def _check(self, columns: list[Any]) -> None:
@@ -255,6 +256,14 @@ class Batch:
         """
         return bool(self.flags & _WANTS_FEEDBACK)
 
+    def bodies(self) -> list[Any] | None:
+        """
+        Return the decoded bodies; None if one of them cannot be decoded, so that each is to be asked for (`body`).
+        """
+        if self._bodies is None:
+            self._bodies = self._decode()
+        return None if self._corrupt else self._bodies
+
     def body(self, index: int, message: str) -> Any:
         """
         Return the decoded body at ``index``; ``message`` is named in the error.
@@ -305,6 +314,7 @@ class Batch:
                 return bodies
         except ValueError:
             pass
+        self._corrupt = True
         return [self._decode_one(body, index) for index, body in enumerate(self._apart())]
 
     def _decode_one(self, body: memoryview, index: int) -> Any:
