@@ -23,6 +23,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from inspect import isawaitable, iscoroutinefunction
 from itertools import groupby
+from types import CoroutineType
 from typing import Any
 
 from swergio.messages import Kind, Message
@@ -191,7 +192,7 @@ class Dispatcher:
             try:
                 for handler in work.handlers:
                     result = handler.function(item)
-                    if isawaitable(result):
+                    if result.__class__ is CoroutineType or isawaitable(result):  # the question alone costs 0.3 µs
                         result = await result
                     if replies and handler.answers:
                         self._reply(item, result)
