@@ -26,9 +26,7 @@ def _appending(
     """
     Check and pack a question; return what appends it to the outbox.
     """
-    core.check()
-    core.check_room(room)
-    packed = core.pack(data)
+    packed = core.prepare(room, data)
     type, _ = defaults(data, type, None)
     return lambda: core.outbox.append(room, to, type, *packed, kind=Kind.REQUEST, meta=meta, now=now)
 

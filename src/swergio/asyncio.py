@@ -241,9 +241,7 @@ class Component(Passes, Asking, Reading, Registration):
             ComponentClosed, UsedAfterFork, ConnectFailed: the component cannot send any more.
         """
         core = self._core
-        core.check()
-        core.check_room(room)
-        packed = core.pack(data)
+        packed = core.prepare(room, data)
         type, wants = defaults(data, type, phase)
         if keep and to is not None:
             raise nobody_keeps(room, to)

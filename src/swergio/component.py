@@ -300,9 +300,7 @@ class Component(PlainPasses, PlainAsking, PlainReading, Registration):
             ComponentClosed, UsedAfterFork, ConnectFailed: the component cannot send any more.
         """
         core = self._core
-        core.check()
-        core.check_room(room)
-        body, segments = core.pack(data)
+        body, segments = core.prepare(room, data)
         type, wants = defaults(data, type, phase)
         if keep and to is not None:
             raise nobody_keeps(room, to)

@@ -156,24 +156,34 @@ class Core(Reception):
 
     # -- sending, from any thread ---------------------------------------------------------------------------------
 
+    def prepare(self, room: str, data: Any) -> tuple[bytes, Sequence[bytes]]:
+        """
+        Check that an application may send to the room now, and return the packed body, as `pack`.
+
+        All in one: a Python call costs 0.1 µs, and this is done for each message.
+        """
+        if self.refusal is not None:
+            raise self.refusal
+        if room.__class__ is not str or room not in self._good_rooms:
+            self._good_rooms.add(check_open_room(room))
+        packed = pack(data)
+        if packed[1] or len(packed[0]) > self._max_message:
+            self._check_size(packed)
+        return packed
+
     def pack(self, data: Any) -> tuple[bytes, Sequence[bytes]]:
         """
         Return the packed body; it is the value of this moment that travels.
         """
-        body, segments = pack(data)
-        size = len(body)
-        if segments:
-            size += sum(map(len, segments))
+        packed = pack(data)
+        self._check_size(packed)
+        return packed
+
+    def _check_size(self, packed: tuple[bytes, Sequence[bytes]]) -> None:
+        body, segments = packed
+        size = len(body) + sum(map(len, segments))
         if size > self._max_message:
             raise MessageTooLarge(size, self._max_message)
-        return body, segments
-
-    def check_room(self, room: str) -> None:
-        """
-        Raise if an application may not send to the room.
-        """
-        if room.__class__ is not str or room not in self._good_rooms:
-            self._good_rooms.add(check_open_room(room))
 
     def append(
         self, room: str, to: str | None, type: str, packed: tuple[bytes, Sequence[bytes]], **how: Any
@@ -266,7 +276,7 @@ class Core(Reception):
         Raises:
             InvalidName, UnsupportedBody, MessageTooLarge: as for any message.
         """
-        self.check_room(room)
+        check_open_room(room)
         check_destination(None if to else room, to)
         body, segments = self.pack(data)
         payload = encode_one(type, body, segments, meta)
