@@ -21,6 +21,7 @@ import queue
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from inspect import isawaitable, iscoroutinefunction
 from itertools import groupby
 from types import CoroutineType
@@ -36,7 +37,7 @@ COLLECT_BATCHES = 64
 COLLECT_BYTES = 512 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Handler:
     """
     A function that takes messages (or other items); ``answers`` says that what it returns is the reply to a request.
@@ -45,10 +46,10 @@ class Handler:
     function: Callable[[Any], Any]
     answers: bool = True
 
-    @property
+    @cached_property
     def is_async(self) -> bool:
         """
-        Whether it runs on the loop.
+        Whether it runs on the loop. Kept: finding it out takes five calls, and it is asked for each batch.
         """
         return iscoroutinefunction(self.function)
 
