@@ -207,9 +207,11 @@ class Batch:
         # A number without a fraction is an integer in JavaScript.
         ok = isinstance(self.type, str) and type(time) in (float, int) and type(self.flags) is int
         ok = ok and (self.flags & _KIND) <= Kind.FAILED_FEEDBACK and phase in (None, 1, 2)
-        ok = ok and isinstance(lengths, bytes) and len(lengths) == 4 * self._count
-        ok = ok and self._is_column(self.roots, str) and self._is_column(self.parents, str)
-        if not (ok and self._is_column(self.metas, dict) and isinstance(arrays, list)):
+        ok = ok and isinstance(lengths, bytes) and len(lengths) == 4 * self._count and isinstance(arrays, list)
+        for column, kind in ((self.roots, str), (self.parents, str), (self.metas, dict)):
+            if column is not None:
+                ok = ok and self._is_column(column, kind)
+        if not ok:
             raise ProtocolError("a batch with a column of the wrong type or length")
         self.time = float(time)
         self.phase = None if phase is None else Phase(phase)
@@ -217,8 +219,6 @@ class Batch:
         self._places = self._place(arrays)
 
     def _is_column(self, column: Any, kind: type) -> bool:
-        if column is None:
-            return True
         return (
             isinstance(column, list)
             and len(column) == self._count

@@ -40,7 +40,7 @@ class HubWill(NamedTuple):
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # frozen, it would take three times as long to make, and one is made for each batch
 class Parcel:
     """
     A published batch that is not in a log yet.
