@@ -142,6 +142,8 @@ class Outbox:
         self._awake = False
         self._channels: dict[tuple[str | None, str | None, int], Channel] = {}
         self.channels: list[Channel] = []
+        self._recent: OpenBatch | None = None  # what was last appended to, while it is open
+        self._recent_channel: Channel
         self._ready: dict[Channel, None] = {}
         self._lock = threading.Lock()
         self._room_made = threading.Condition(self._lock)
@@ -180,13 +182,17 @@ class Outbox:
         """
         lane = _LANES[kind]
         packed_meta = None if meta is None else pack_meta(meta)
+        key = (room, to, type, kind, phase, wants_feedback, now, keep)
         with self._lock:
-            channel = self._channels.get((None if to else room, to, lane)) or self._add(room, to, lane)
+            batch = self._recent
+            same = batch is not None and batch.key == key  # as nearly always; finding the channel takes longer
+            if same:
+                channel = self._recent_channel
+            else:
+                channel = self._channels.get((None if to else room, to, lane)) or self._add(room, to, lane)
             if channel.queued >= self._limit and channel.queued >= self._capacity(channel):
                 return channel, 0
-            key = (type, kind, phase, wants_feedback, now, keep, room)
-            batch = channel.open
-            if batch is None or batch.key != key:
+            if batch is None or not same:
                 batch = self._begin(channel, key)
             bodies = batch.bodies
             bodies.append(body)
@@ -204,7 +210,7 @@ class Outbox:
                 self._congested.add(channel)
             if len(bodies) >= MAX_MESSAGES or batch.cost >= BATCH_COST:
                 channel.waiting.append(batch)
-                channel.open = None
+                channel.open = self._recent = None
             number = channel.last
             if self._awake:
                 return channel, number
@@ -223,14 +229,16 @@ class Outbox:
         return channel
 
     def _begin(self, channel: Channel, key: tuple[Any, ...]) -> OpenBatch:
-        if not isinstance(key[0], str) or key[0] not in _KNOWN_TYPES:
-            check_name(key[0], "message type")
-        if channel.open is not None:
-            channel.waiting.append(channel.open)
-        type, kind, phase, wants_feedback, *_ = key
-        batch = OpenBatch(key, type, phase, flags_of(kind, wants_feedback), time.time())
-        channel.open = batch
-        self._ready[channel] = None
+        batch = channel.open
+        if batch is None or batch.key != key:
+            _, _, type, kind, phase, wants_feedback, *_ = key
+            if not isinstance(type, str) or type not in _KNOWN_TYPES:
+                check_name(type, "message type")
+            if batch is not None:
+                channel.waiting.append(batch)
+            batch = channel.open = OpenBatch(key, type, phase, flags_of(kind, wants_feedback), time.time())
+            self._ready[channel] = None
+        self._recent, self._recent_channel = batch, channel
         return batch
 
     def _capacity(self, channel: Channel) -> int:
@@ -284,14 +292,14 @@ class Outbox:
             batch = channel.waiting.popleft()
         else:
             assert channel.open is not None
-            batch, channel.open = channel.open, None
+            batch, channel.open, self._recent = channel.open, None, None
         if channel.unsent or channel.waiting or channel.open:
             self._ready[channel] = None
         channel.in_flight += batch.cost
         return batch
 
     def _close(self, channel: Channel, batch: OpenBatch) -> Outbound:
-        _, kind, _, _, now, keep, room = batch.key
+        room, _, _, kind, _, _, now, keep = batch.key
         first = channel.closed[-1].last + 1 if channel.closed else channel.acknowledged + 1
         payload = batch.encode()
         # What the hub will count. The estimate of `append` was smaller by the columns.
@@ -339,7 +347,6 @@ class Outbox:
             made_room = was_full and channel.queued < self._limit
             if made_room:
                 self._congested.discard(channel)
-            if made_room:
                 self._room_made.notify_all()
         if made_room:
             self.drained(channel)

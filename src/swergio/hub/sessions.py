@@ -40,7 +40,7 @@ class HubWill(NamedTuple):
     payload: bytes
 
 
-@dataclass(slots=True, eq=False)  # frozen, it would take three times as long to make, and one is made for each batch
+@dataclass(slots=True, eq=False)  # frozen, making one, for each batch, would take four times as long
 class Parcel:
     """
     A published batch that is not in a log yet.
