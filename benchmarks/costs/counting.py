@@ -27,7 +27,9 @@ from typing import Any, NamedTuple
 
 from benchmarks.costs.paths import Path
 
-WARM_UP = 12  # Python specializes code in 8 calls (3.11) or a little more; lists and dicts have their size by then
+# Python specializes code as it runs, and tries again what did not work: counts are steady after 50 repetitions, or
+# sooner if each of them runs the same code for many messages. Lists and dicts have their size by then, too.
+WARM_UP, WARM_UP_MANY = 50, 12
 REPEAT = 7
 WARM_UP_CALLS, REPEAT_CALLS = 3, 3  # rooms, channels and caches are made by the first ones
 
@@ -128,7 +130,8 @@ def _functions(dump: str) -> Counter[str]:
 def _count_below_valgrind(module: str, names: Iterable[str]) -> None:
     paths: dict[str, Callable[[], Path]] = importlib.import_module(module).PATHS
     for name in names:
-        repeat(paths[name](), _marked)
+        path = paths[name]()
+        repeat(path, _marked, WARM_UP if path.units < 512 else WARM_UP_MANY, REPEAT)
 
 
 def _marked(step: Callable[[], Any]) -> int:
@@ -174,9 +177,7 @@ def _python_name(frame: FrameType) -> str:
     return f"{File(code.co_filename).stem}.{code.co_qualname}"
 
 
-def repeat(
-    path: Path, counted: Callable[[Callable[[], Any]], int], warm_up: int = WARM_UP, times: int = REPEAT
-) -> list[int]:
+def repeat(path: Path, counted: Callable[[Callable[[], Any]], int], warm_up: int, times: int) -> list[int]:
     """
     Run a path until it is warm, and then some more with its steps run by ``counted``; return what that returned.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from benchmarks.costs.still import Deployment, handle
+from benchmarks.costs.still import SOON, Deployment, handle
 
 BODY = bytes(128)
 ROOM = "room"
@@ -179,16 +179,16 @@ def awaiting(count: int) -> Path:
 
 def acknowledging() -> Path:
     """
-    The sender takes the acknowledgement of a full batch.
+    The sender takes the acknowledgement of a batch.
     """
     deployment, sender = pair()
     link = deployment.links["sender"]
     packets: list[bytes] = []
 
     def before() -> None:
-        send_many(sender, BODY, 512)
+        send_many(sender, BODY, 64)
         deployment.settle()
-        deployment.loop.now += 0.03
+        deployment.loop.now += SOON
         deployment.loop.turn()
         packets.append(link.take())
 
@@ -207,7 +207,7 @@ def reporting() -> Path:
     link = deployment.links["receiver-0"]
 
     def before() -> None:
-        send_many(sender, BODY, 512)
+        send_many(sender, BODY, 64)
         deployment.settle()
 
     def step() -> None:
@@ -310,11 +310,11 @@ PATHS: dict[str, Callable[[], Path]] = {
     "collect 64": partial(collecting, 64),
     "collect 512": partial(collecting, 512),
     "hub alone": partial(routing, 1, 1),
-    # Batches of 64: the hub does not look into them, and members take long to handle larger ones.
-    "hub to 1": partial(routing, 64, 1),
-    "hub to 8": partial(routing, 64, 8),
-    "hub to 64": partial(routing, 64, 64),
-    "hub to group": partial(routing, 64, 8, "workers"),
+    # Batches of 8: the hub does not look into them, and members take long to handle larger ones.
+    "hub to 1": partial(routing, 8, 1),
+    "hub to 8": partial(routing, 8, 8),
+    "hub to 64": partial(routing, 8, 64),
+    "hub to group": partial(routing, 8, 8, "workers"),
     "receive": partial(receiving, 512),
     "receive alone": partial(receiving, 1),
     "receive async": partial(awaiting, 512),

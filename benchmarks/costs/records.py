@@ -13,7 +13,7 @@ from typing import Any
 
 RECORDED = File(__file__).with_name("recorded.json")
 
-# How much more is a slow-down. Repeated counts differ by less: see ``Profile.spread`` and docs/costs.md.
+# How much more is a slow-down.
 TOLERANCE = {"instructions": 0.03, "calls": 0.02}
 
 
