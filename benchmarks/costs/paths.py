@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -105,11 +105,11 @@ def collecting(count: int) -> Path:
 # -- in the hub ---------------------------------------------------------------------------------------------------
 
 
-def routing(count: int, members: int, group: str | None = None) -> Path:
+def routing(count: int, members: int, **manner: Any) -> Path:
     """
     A batch through the hub: PUBLISH in, DELIVER out to each member.
     """
-    deployment, sender = pair(members, group=group) if group else pair(members)
+    deployment, sender = pair(members, **manner)
     there = deployment.links["sender"].other
     packets: list[bytes] = []
 
@@ -121,7 +121,20 @@ def routing(count: int, members: int, group: str | None = None) -> Path:
     def step() -> None:
         there.owner.packet_received(packets.pop())
 
-    return Path(deployment, "delivery", 1 if group else members, before, step, deployment.pass_time)
+    return Path(deployment, "delivery", members, before, step, deployment.pass_time)
+
+
+def sharing() -> Path:
+    """
+    A batch of 64 messages through the hub, split among the eight members of a group.
+    """
+    path = routing(64, 8, group="workers")
+
+    def after() -> None:
+        for _ in range(4):  # until nobody has anything left to do
+            path.deployment.pass_time()
+
+    return replace(path, unit="message", units=64, after=after)
 
 
 # -- on the way in ------------------------------------------------------------------------------------------------
@@ -314,7 +327,7 @@ PATHS: dict[str, Callable[[], Path]] = {
     "hub to 1": partial(routing, 8, 1),
     "hub to 8": partial(routing, 8, 8),
     "hub to 64": partial(routing, 8, 64),
-    "hub to group": partial(routing, 8, 8, "workers"),
+    "hub to group": sharing,
     "receive": partial(receiving, 512),
     "receive alone": partial(receiving, 1),
     "receive async": partial(awaiting, 512),
