@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 import msgpack
@@ -180,7 +181,7 @@ class Batch:
     """
 
     __slots__ = (
-        "_bodies", "_corrupt", "_count", "_lengths", "_payload", "_places", "_sizes",
+        "_bodies", "_bounds", "_corrupt", "_count", "_lengths", "_payload", "_places", "_sizes",
         "flags", "metas", "parents", "phase", "roots", "time", "type",
     )  # fmt: skip
 
@@ -196,6 +197,7 @@ class Batch:
         self._payload = payload
         self._count = count
         self._bodies: list[Any] | None = None
+        self._bounds: list[int] = []  # where bodies begin and end, once that was asked for
         self._corrupt = False
         self._check(columns)
 
@@ -292,9 +294,9 @@ class Batch:
             None if self.roots is None else self.roots[part],
             None if self.parents is None else self.parents[part],
             metas,
-            list(self._apart())[part],
+            self._apart(start, stop),
             [[end - begin for begin, end in places] for places in self._places[part]],
-            [segment for index in range(start, stop) for segment in self._own(index)],
+            [self._payload[begin:end] for places in self._places[part] for begin, end in places],
         )
 
     @property
@@ -307,7 +309,7 @@ class Batch:
     def _decode(self) -> list[Any]:
         start = 8 + self._sizes[0]
         block = self._payload[start : start + self._sizes[1]]
-        segments = [segment for index in range(len(self._places)) for segment in self._own(index)]
+        segments = [self._payload[begin:end] for places in self._places for begin, end in places]
         try:
             bodies = unpack_block(block, segments)
             if len(bodies) == self._count:
@@ -315,7 +317,7 @@ class Batch:
         except ValueError:
             pass
         self._corrupt = True
-        return [self._decode_one(body, index) for index, body in enumerate(self._apart())]
+        return [self._decode_one(body, index) for index, body in enumerate(self._apart(0, self._count))]
 
     def _decode_one(self, body: memoryview, index: int) -> Any:
         try:
@@ -323,11 +325,11 @@ class Batch:
         except ValueError as exc:
             return _Corrupt(exc)
 
-    def _apart(self) -> Iterator[memoryview]:
-        at = 8 + self._sizes[0] + len(_array_head(self._count))
-        for length in struct.unpack(f"<{self._count}I", self._lengths):
-            yield self._payload[at : at + length]
-            at += length
+    def _apart(self, start: int, stop: int) -> list[memoryview]:
+        if not self._bounds:
+            at = 8 + self._sizes[0] + len(_array_head(self._count))
+            self._bounds = [*accumulate(struct.unpack(f"<{self._count}I", self._lengths), initial=at)]
+        return [self._payload[begin:end] for begin, end in pairwise(self._bounds[start : stop + 1])]
 
     def _own(self, index: int) -> list[memoryview]:
         return [self._payload[start:end] for start, end in self._places[index]] if self._places else []

@@ -37,6 +37,9 @@ UNBOUNDED = 2**63
 class Share:
     """
     Messages of one batch that go to one member together; ``attempt`` counts those who had them before.
+
+    What is left of a batch after others were taken has the whole ``batch``, and the place where it ``begins`` there:
+    making a payload of it each time would copy the batch for each share.
     """
 
     source: Source
@@ -46,6 +49,8 @@ class Share:
     payload: memoryview
     aligned: bool
     attempt: int = 0
+    batch: Batch | None = None
+    begins: int = 0
 
     @classmethod
     def of(cls, entry: Entry, room: str) -> Share:
@@ -69,18 +74,24 @@ class Share:
 
         What cannot be taken apart stays whole: it is its receiver who will say what is wrong with it.
         """
-        if count >= self.count or struct.unpack_from("<I", self.payload)[0] > MAX_COLUMNS:
-            return self, None
+        count = min(count, self.count)
+        batch = self.batch
         try:
-            batch = Batch(self.payload, self.count)
-            parts = [self._part(batch, 0, count), self._part(batch, count, self.count)]
+            if batch is None:
+                if count == self.count or struct.unpack_from("<I", self.payload)[0] > MAX_COLUMNS:
+                    return self, None
+                batch = Batch(self.payload, self.count)
+            taken = self._part(batch, count)
         except (ProtocolError, ValueError, struct.error):
             return self, None
-        return parts[0], parts[1]
+        if count == self.count:
+            return taken, None
+        begins = self.begins + count
+        return taken, replace(self, first=self.first + count, count=self.count - count, batch=batch, begins=begins)
 
-    def _part(self, batch: Batch, start: int, stop: int) -> Share:
-        payload = memoryview(join(batch.take(start, stop)))
-        return replace(self, first=self.first + start, count=stop - start, payload=payload, aligned=batch.aligned)
+    def _part(self, batch: Batch, count: int) -> Share:
+        payload = memoryview(join(batch.take(self.begins, self.begins + count)))
+        return replace(self, count=count, payload=payload, aligned=batch.aligned, batch=None, begins=0)
 
 
 class Seat:
