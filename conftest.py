@@ -73,3 +73,29 @@ pytest_collect_file = Sybil(
     setup=begin,
     teardown=end,
 ).pytest()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """
+    Run more tests at once than there are processors: nearly all of them wait for something most of the time.
+    """
+    return 2 * (os.cpu_count() or 1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """
+    Let any worker take any test, the long ones first, so that none is left with much when the others are done.
+
+    What shares something stays with one worker: the blocks of a page, and the tests of a module with fixtures of its
+    own.
+    """
+    for item in items:
+        if not isinstance(item, pytest.Function) or _shares(item):
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+def _shares(item: pytest.Function) -> bool:
+    used = item._fixtureinfo.name2fixturedefs.values()  # noqa: SLF001  pytest says it nowhere else
+    return any(fixture.scope == "module" for fixtures in used for fixture in fixtures)
