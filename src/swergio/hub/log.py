@@ -77,7 +77,8 @@ class Log:
         self._entries: list[Entry] = []
         self._need = 0  # index of the first entry that a reliable member needed when that was last looked at
         self._base = 0  # index of the first entry that is still there
-        self._gone = 0  # how many of the list's entries, from its left, are gone already
+        self._first = 0  # index of the first of the list's, which may be gone already
+        self.end_index = 0  # the index that the next entry will have
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -103,6 +104,7 @@ class Log:
         Add an entry, whose offset must be ``next``, and drop what nobody needs.
         """
         self._entries.append(entry)
+        self.end_index += 1
         self.next = entry.end
         self.cost += entry.cost
         self._budget.used += entry.cost
@@ -135,12 +137,12 @@ class Log:
             if cursor.pushed < floor:
                 self._overtake(cursor, floor)
         for index in range(self._base, floor):
-            self._entries[index - self._base + self._gone] = None  # type: ignore[call-overload]
-        self._gone += floor - self._base
+            self._entries[index - self._first] = None  # type: ignore[call-overload]
         self._base = floor
-        if self._gone > 64 and self._gone * 2 > len(self._entries):
-            del self._entries[: self._gone]
-            self._gone = 0
+        gone = floor - self._first
+        if gone > 64 and gone * 2 > len(self._entries):
+            del self._entries[:gone]
+            self._first = floor
         self._budget.used -= self._cost_at(floor) - before
 
     def _overtake(self, cursor: Cursor, floor: int) -> None:
@@ -328,18 +330,11 @@ class Log:
         """
         return self._base
 
-    @property
-    def end_index(self) -> int:
-        """
-        The index that the next entry will have.
-        """
-        return self._base + len(self._entries) - self._gone
-
     def entry(self, index: int) -> Entry:
         """
         Return the entry at ``index``, which must be there.
         """
-        return self._entries[index - self._base + self._gone]
+        return self._entries[index - self._first]
 
     def offset_at(self, index: int) -> int:
         """
@@ -348,4 +343,4 @@ class Log:
         return self.entry(max(index, self._base)).offset if index < self.end_index else self.next
 
     def _cost_at(self, index: int) -> int:
-        return self.entry(index).start if index < self.end_index else self.cost
+        return self._entries[index - self._first].start if index < self.end_index else self.cost
