@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from swergio.asking import Asking
-from swergio.conversation import defaults, nobody_keeps
+from swergio.conversation import PLAIN, defaults, nobody_keeps
 from swergio.core import LOGGING_ROOM, Core
 from swergio.membership import Since, manner_of, past_of
 from swergio.messages import MessageType, Phase, check_name
@@ -246,9 +246,7 @@ class Component(Passes, Asking, Reading, Registration):
         if keep and to is not None:
             raise nobody_keeps(room, to)
         while True:
-            channel, number = core.outbox.append(
-                room, to, type, *packed, phase=phase, wants_feedback=wants, meta=meta, keep=keep
-            )
+            channel, number = core.outbox.append(room, to, type, *packed, PLAIN, phase, wants, meta, keep)
             if number:
                 return
             await core.room_made(channel, room)

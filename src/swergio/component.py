@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 
 import swergio.asyncio
 from swergio.asking import PlainAsking
-from swergio.conversation import defaults, nobody_keeps
+from swergio.conversation import PLAIN, defaults, nobody_keeps
 from swergio.core import LOGGING_ROOM, Core
 from swergio.errors import UsedAfterFork
 from swergio.membership import Since
@@ -305,9 +305,7 @@ class Component(PlainPasses, PlainAsking, PlainReading, Registration):
         if keep and to is not None:
             raise nobody_keeps(room, to)
         while True:
-            channel, number = core.outbox.append(
-                room, to, type, body, segments, phase=phase, wants_feedback=wants, meta=meta, keep=keep
-            )
+            channel, number = core.outbox.append(room, to, type, body, segments, PLAIN, phase, wants, meta, keep)
             if number:
                 return
             core.wait_for_room(channel, room)

@@ -10,8 +10,9 @@ from swergio.messages import Instance, Kind, Message, MessageType, Phase
 from swergio.requests import Request
 from swergio.transport import Member, Mode
 
-# Plain strings: looking a member of an enumeration up costs 0.1 µs, a tenth of a send.
+# Looking a member of an enumeration up costs 0.1 µs, a tenth of a send.
 _TEXT, _CUSTOM, _FORWARD = (str(type.value) for type in (MessageType.TEXT, MessageType.CUSTOM, MessageType.FORWARD))
+PLAIN = Kind.MESSAGE
 
 
 def defaults(data: Any, type: str | None, phase: Phase | None) -> tuple[str, bool]:

@@ -160,15 +160,14 @@ class Outbox:
         type: str,
         body: bytes,
         segments: Sequence[bytes] = (),
-        *,
         kind: Kind = Kind.MESSAGE,
         phase: Phase | None = None,
         wants_feedback: bool = False,
-        now: bool = False,
+        meta: Mapping[str, Any] | None = None,
         keep: bool = False,
+        now: bool = False,
         root: str | None = None,
         parent: str | None = None,
-        meta: Mapping[str, Any] | None = None,
     ) -> tuple[Channel, int]:
         """
         Queue a packed message.
@@ -180,7 +179,6 @@ class Outbox:
             InvalidName: nothing can be called ``room``, ``to`` or ``type``.
             UnsupportedBody: ``meta`` cannot travel.
         """
-        lane = _LANES[kind]
         packed_meta = None if meta is None else pack_meta(meta)
         key = (room, to, type, kind, phase, wants_feedback, now, keep)
         with self._lock:
@@ -189,6 +187,7 @@ class Outbox:
             if same:
                 channel = self._recent_channel
             else:
+                lane = _LANES[kind]
                 channel = self._channels.get((None if to else room, to, lane)) or self._add(room, to, lane)
             if channel.queued >= self._limit and channel.queued >= self._capacity(channel):
                 return channel, 0
@@ -205,13 +204,12 @@ class Outbox:
                 cost += len(root or "") + len(parent or "") + len(packed_meta or b"")
             batch.cost += cost
             channel.queued += cost
-            channel.last += 1
-            if lane and channel.queued >= self._limit:
+            channel.last = number = channel.last + 1
+            if channel.queued >= self._limit and channel.lane:
                 self._congested.add(channel)
             if len(bodies) >= MAX_MESSAGES or batch.cost >= BATCH_COST:
                 channel.waiting.append(batch)
                 channel.open = self._recent = None
-            number = channel.last
             if self._awake:
                 return channel, number
             self._awake = True
