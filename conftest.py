@@ -80,7 +80,7 @@ def pytest_xdist_auto_num_workers() -> int:
     """
     Run more tests at once than there are processors: nearly all of them wait for something most of the time.
     """
-    return 2 * (os.cpu_count() or 1)
+    return min(2 * (os.cpu_count() or 1), 16)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
