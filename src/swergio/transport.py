@@ -8,10 +8,12 @@ a URL through the entry-point group ``swergio.transports``; swergio's own are fo
 from __future__ import annotations
 
 import difflib
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -333,10 +335,9 @@ def find(url: str) -> type[Any]:
         ConfigurationError: two packages claim the scheme.
     """
     scheme, separator, _ = url.partition("://")
-    known = metadata.entry_points(group=GROUP)
-    points = {point.value: point for point in known if point.name == scheme}
+    points = _claims(scheme)
     if not separator or not points:
-        raise _unknown(url, scheme if separator else "", sorted({point.name for point in known}))
+        raise _unknown(url, scheme if separator else "", sorted({point.name for point in _known(tuple(sys.path))}))
     if len(points) > 1:
         raise ConfigurationError(f"{' and '.join(points)} both claim {scheme}://", remedy="Uninstall one of them")
     (point,) = points.values()
@@ -345,6 +346,21 @@ def find(url: str) -> type[Any]:
     except ImportError as exc:
         extra = f"swergio[{point.extras[0] if point.extras else scheme}]"
         raise MissingExtra(f"{scheme}:// cannot be used: {exc}", remedy=f"Run: pip install '{extra}'") from exc
+
+
+def _claims(scheme: str) -> dict[str, metadata.EntryPoint]:
+    path = tuple(sys.path)
+    points = {point.value: point for point in _known(path) if point.name == scheme}
+    if not points:  # it may have been installed since: in a notebook, say
+        _known.cache_clear()
+        points = {point.value: point for point in _known(path) if point.name == scheme}
+    return points
+
+
+@lru_cache(maxsize=1)
+def _known(path: tuple[str, ...]) -> metadata.EntryPoints:  # noqa: ARG001  where it is looked for
+    # Reading what each of 125 installed packages says took 50 ms on a busy machine: most of the start of a component.
+    return metadata.entry_points(group=GROUP)
 
 
 def _unknown(url: str, scheme: str, known: list[str]) -> UnknownScheme:
