@@ -279,7 +279,7 @@ class Dispatcher:
 
     def _handle_each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> None:
         """
-        As `_handle` for what is usual, one handler that nobody waits for: a twentieth of what a message costs less.
+        As `_handle` for what is usual, one handler that nobody waits for: 516 instructions a message, and not 1,111.
         """
         for item in items:
             if self._stopped:
