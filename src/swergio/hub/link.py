@@ -109,6 +109,7 @@ class LinkOptions:
         curve_clients: Path of the public keys, in a folder or a file, that a listener lets in.
         insecure: Listening beyond loopback without token and TLS (or CURVE) is meant.
         origins: Browser origins that may connect; none by default.
+        websocket: The library that makes WebSocket frames, ``websockets`` or ``picows``, or ``auto``.
     """
 
     token: str | None = None
@@ -124,6 +125,7 @@ class LinkOptions:
     curve_clients: str | None = None
     insecure: bool = False
     origins: tuple[str, ...] = ()
+    websocket: str = "auto"
 
 
 class Listener(ABC):

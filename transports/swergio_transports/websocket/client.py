@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import Sequence
+from functools import partial
 from http import HTTPStatus
 
 from websockets.client import ClientProtocol
@@ -15,13 +15,14 @@ from websockets.http11 import Request, Response
 from websockets.uri import parse_uri
 
 from swergio.errors import AccessRefused, ConfigurationError, ConnectFailed
-from swergio.hub.link import Buffer, Link, LinkEvents, LinkOptions
+from swergio.hub.link import Link, LinkEvents, LinkOptions
 from swergio_transports.websocket.address import Address, parse
-from swergio_transports.websocket.encoding import encode
+from swergio_transports.websocket.engines import choose
+from swergio_transports.websocket.framing import Engine
 from swergio_transports.websocket.link import WebSocketLink
 from swergio_transports.websocket.owners import Early
 from swergio_transports.websocket.tls import client_context
-from swergio_transports.websocket.wire import SUBPROTOCOL, printable, wire_logger
+from swergio_transports.websocket.wire import SUBPROTOCOL, flush, printable, wire_logger
 
 logger = logging.getLogger("swergio.websocket")
 
@@ -44,7 +45,7 @@ async def dial(url: str, events: LinkEvents, options: LinkOptions) -> Link:
     _check_token(options.token)
     loop = asyncio.get_running_loop()
     context = client_context(options) if address.secure else None
-    link = ClientLink(address, events, options)
+    link = ClientLink(address, events, options, choose(options.websocket))
     with contextlib.ExitStack() as undo:
         undo.callback(link.discard)
         try:
@@ -70,11 +71,11 @@ class ClientLink(WebSocketLink):
         answered: Done when the handshake is: None, or the error that ``dial`` raises.
     """
 
-    def __init__(self, address: Address, events: LinkEvents, options: LinkOptions) -> None:
+    def __init__(self, address: Address, events: LinkEvents, options: LinkOptions, engine: Engine) -> None:
         wire = ClientProtocol(
             parse_uri(str(address)), subprotocols=[SUBPROTOCOL], max_size=options.max_packet, logger=wire_logger
         )
-        super().__init__(wire)
+        super().__init__(wire, engine, partial(engine.encode, True), options.max_packet)  # noqa: FBT003  positional
         self._client = wire
         self._address = str(address)
         self._token = options.token
@@ -116,7 +117,7 @@ class ClientLink(WebSocketLink):
                 self._events.link_lost(reason, final=final)
         except Exception as exc:
             logger.exception("what came from %s could not be handled", self.peer)
-            self._crashed(exc)
+            self.crashed(exc)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """
@@ -127,7 +128,7 @@ class ClientLink(WebSocketLink):
         if self._token is not None:
             request.headers["Authorization"] = f"Bearer {self._token}"
         self._client.send_request(request)
-        self._flush()
+        flush(self._client, self._transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """
@@ -137,17 +138,14 @@ class ClientLink(WebSocketLink):
         cause = _why(exc) if isinstance(exc, ssl.SSLError) else self._cause
         self._settle(ConnectFailed(self._address, cause))
 
-    def _handshake(self, message: Request | Response) -> None:
+    def _handshake(self, message: Request | Response, *, early: bool) -> None:
         error = self._refusal(message) if isinstance(message, Response) else None
         if error is not None:
             self._settle(error)
-        elif not self.answered.done():
-            self._opened()
+        elif not self.answered.done() and self._transport is not None:
+            self._opened(self._transport)
             self._owner = self._early
             self._settle(None)
-
-    def _encode(self, packet: Sequence[Buffer]) -> bytes:
-        return encode(packet, mask=True)
 
     def _ended(self) -> None:
         super()._ended()

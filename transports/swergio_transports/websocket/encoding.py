@@ -1,4 +1,4 @@
-"""Packets as frames."""
+"""One encoding of a packet for many links."""
 
 from __future__ import annotations
 
@@ -6,18 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from websockets.frames import Frame, Opcode
-
 from swergio.hub.link import Buffer
+from swergio_transports.websocket.framing import Encode
 
 LARGE: Final = 64 * 1024
-
-
-def encode(packet: Sequence[Buffer], *, mask: bool) -> bytes:
-    """
-    Return the frame that carries ``packet``.
-    """
-    return Frame(Opcode.BINARY, b"".join(packet)).serialize(mask=mask)
 
 
 class SharedFrame:
@@ -27,17 +19,18 @@ class SharedFrame:
     Servers do not mask, so that its frame is the same for everyone. A packet is recognised by being the same tuple.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, encode: Encode) -> None:
+        self._encode = encode
         self._packet: Sequence[Buffer] | None = None
-        self._frame = b""
+        self._frame: bytes | bytearray = b""
 
-    def encode(self, packet: Sequence[Buffer]) -> bytes:
+    def encode(self, packet: Sequence[Buffer]) -> bytes | bytearray:
         """
         Return the frame that carries ``packet``.
         """
         if packet is self._packet:
             return self._frame
-        frame = encode(packet, mask=False)
+        frame = self._encode(packet)
         if isinstance(packet, tuple):
             self._packet, self._frame = packet, frame
             if len(frame) > LARGE:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from websockets.frames import CloseCode
+
 CONTROL_BURST: Final = 100
 CONTROL_RATE: Final = 20.0
 """Pings and pongs a second, in the long run; a client that measures its latency sends perhaps ten."""
@@ -20,8 +22,12 @@ FRAGMENT_SIZE: Final = 1024
 
 class Flood(Exception):
     """
-    A peer passed a bound; the text says which.
+    A peer passed a bound; the text says which, and ``code`` is what to close with.
     """
+
+    def __init__(self, text: str, code: CloseCode = CloseCode.POLICY_VIOLATION) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class ControlBudget:
@@ -50,14 +56,13 @@ class ControlBudget:
 
 class Fragments:
     """
-    Joins the fragments of a packet.
-
-    Their total size is bounded by the protocol underneath; this bounds their number.
+    Joins the fragments of a packet, and bounds their size and number.
     """
 
-    __slots__ = ("_parts", "_size")
+    __slots__ = ("_limit", "_parts", "_size")
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
         self._parts: list[bytes | bytearray | memoryview] = []
         self._size = 0
 
@@ -66,10 +71,12 @@ class Fragments:
         Take one fragment; return the packet if it was the last.
 
         Raises:
-            Flood: There are too many for what they hold.
+            Flood: There are too many for what they hold, or they hold too much.
         """
         self._parts.append(data)
         self._size += len(data)
+        if self._size > self._limit:
+            raise Flood(f"more than {self._limit} bytes in fragments", CloseCode.MESSAGE_TOO_BIG)
         if len(self._parts) > FREE_FRAGMENTS + self._size // FRAGMENT_SIZE:
             raise Flood(f"{len(self._parts)} fragments for {self._size} bytes")
         if not last:

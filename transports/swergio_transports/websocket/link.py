@@ -1,38 +1,36 @@
-"""One WebSocket connection as a `Link`: the sans-I/O protocol of websockets right under an asyncio transport.
+"""One WebSocket connection as a `Link`, right on top of an asyncio transport.
 
-Theory of operation. Bytes go from the transport into ``websockets``, come back as frames, and whole packets go on to
-the owner, all inside one callback: no task, queue or future exists for a packet. A connection goes through
+Theory of operation. Bytes go from the transport into a parser, come back as frames, and whole packets go on to the
+owner, all inside one callback: no task, queue or future exists for a packet. A connection goes through
 
     handshake --(HTTP 101)--> open --(close, failure, end of stream)--> ending --(transport gone)--> lost
 
-A subclass for each side does the handshake. ``_open`` says that packets may leave, ``_deaf`` that none is handed to
+A subclass for each side does the handshake, with the sans-I/O protocol of websockets; from then on frames are the
+work of a `Framing`, which may take the place of this protocol under the transport. ``_open`` says that packets may leave, ``_deaf`` that none is handed to
 the owner any more; they differ only while the last packets before the peer's close frame are delivered. Whatever
 leads to *ending* also starts a timer, so that a peer that does not answer or does not read cannot hold a connection.
 
 An exception that escapes from a callback of a transport would leave a connection that is neither alive nor lost, so
-each callback ends in `WebSocketLink._crashed`.
+each callback ends in `WebSocketLink.crashed`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Final, cast
 
-from websockets.client import ClientProtocol
-from websockets.frames import CloseCode, Frame, Opcode
+from websockets.frames import Close, CloseCode, Opcode
 from websockets.http11 import Request, Response
-from websockets.protocol import State
-from websockets.server import ServerProtocol
 
-from swergio.hub.link import Buffer, Link, LinkEvents
+from swergio.hub.link import Buffer, Link, LinkEvents, Packet
+from swergio_transports.websocket.framing import Encode, Engine, Framing
 from swergio_transports.websocket.guards import ControlBudget, Flood, Fragments
 from swergio_transports.websocket.owners import Nobody
 from swergio_transports.websocket.tcp import peer_of, read_buffer, tune
-from swergio_transports.websocket.wire import printable
+from swergio_transports.websocket.wire import Head, Wire, flush, printable
 
 REFUSED_FOR_GOOD: Final = 4401
 """Close code of a peer that will never want us: HTTP's 401, in the range that is free for private use."""
@@ -53,12 +51,17 @@ class WebSocketLink(Link, asyncio.BufferedProtocol):
     What both ends of a connection share: everything but the handshake.
     """
 
-    def __init__(self, wire: ServerProtocol | ClientProtocol) -> None:
+    def __init__(self, wire: Wire, engine: Engine, encode: Encode, max_packet: int) -> None:
         self._loop = asyncio.get_running_loop()
         self.peer = "unknown"
         self.writable = True
         self.received_at = self._loop.time()
         self._wire = wire
+        self._engine = engine
+        self._encode = encode
+        self._max_packet = max_packet
+        self._head = Head()
+        self._framing: Framing | None = None
         self._read_buffer = read_buffer()
         self._owner: LinkEvents = Nobody()
         self._open = False
@@ -68,7 +71,7 @@ class WebSocketLink(Link, asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._control = ControlBudget()
-        self._fragments = Fragments()
+        self._fragments = Fragments(max_packet)
 
     # Called by the owner.
 
@@ -76,22 +79,21 @@ class WebSocketLink(Link, asyncio.BufferedProtocol):
         """
         Write one binary frame, at once if the socket takes it.
         """
-        if not self._open or self._transport is None or self._transport.is_closing():
+        if not self._open or self._transport is None or self._transport.is_closing() or self._framing is None:
             return
         try:
-            self._transport.write(self._encode(packet))
+            self._framing.send(packet)
         except Exception as exc:
             logger.exception("sending to %s failed", self.peer)
-            self._crashed(exc)
+            self.crashed(exc)
 
     def close(self, reason: str = "") -> None:
         """
         Start the closing handshake behind what is queued; hand nothing more to the owner.
         """
-        if self._open:
+        if self._open and self._framing is not None:
             self._stop(f"closed here: {reason}" if reason else "closed here")
-            self._wire.send_close(CloseCode.NORMAL_CLOSURE, _clipped(reason))
-            self._flush()
+            self._framing.close(CloseCode.NORMAL_CLOSURE, _clipped(reason))
             self._bound()
 
     def abort(self) -> None:
@@ -125,11 +127,13 @@ class WebSocketLink(Link, asyncio.BufferedProtocol):
         """
         self.received_at = self._loop.time()
         try:
-            # A copy, since websockets may keep what it is given and the buffer is about to be another connection's.
-            self._take(bytes(self._read_buffer[:nbytes]))
+            if self._framing is not None:
+                self._framing.take(self._read_buffer[:nbytes])
+            else:
+                self._take_head(bytes(self._read_buffer[:nbytes]))
         except Exception as exc:
             logger.exception("what came from %s could not be handled", self.peer)
-            self._crashed(exc)
+            self.crashed(exc)
 
     def eof_received(self) -> None:
         """
@@ -137,12 +141,15 @@ class WebSocketLink(Link, asyncio.BufferedProtocol):
         """
         self._open = False
         try:
-            self._wire.receive_eof()
-            self._flush()
+            if self._framing is not None:
+                self._framing.end_of_stream()
+            else:
+                self._wire.receive_eof()
+                flush(self._wire, self._transport)
             self._bound()
         except Exception as exc:
             logger.exception("the end of the stream from %s could not be handled", self.peer)
-            self._crashed(exc)
+            self.crashed(exc)
 
     def pause_writing(self) -> None:
         """
@@ -162,7 +169,7 @@ class WebSocketLink(Link, asyncio.BufferedProtocol):
             self._owner.writable_again()
         except Exception as exc:
             logger.exception("the owner of the link to %s failed when it could write again", self.peer)
-            self._crashed(exc)
+            self.crashed(exc)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """
@@ -176,99 +183,105 @@ class WebSocketLink(Link, asyncio.BufferedProtocol):
         except Exception:
             logger.exception("the owner of the link to %s failed when it was lost", self.peer)
 
-    # Between the two.
+    # Called by the framing.
+
+    def packet(self, packet: Packet) -> None:
+        """
+        Hand a packet over.
+        """
+        if not self._deaf:
+            self._owner.packet_received(packet)
+
+    def costly(self, opcode: int, data: bytes | bytearray | memoryview, *, last: bool) -> None:
+        """
+        Take a fragment, or count a control frame. Anything else is against the rules.
+        """
+        if self._deaf:
+            return
+        try:
+            if opcode in {Opcode.PING, Opcode.PONG}:
+                self._control.spend(self.received_at)
+            elif opcode == Opcode.TEXT:
+                self._fail(CloseCode.UNSUPPORTED_DATA, "packets are binary frames")
+            elif (packet := self._fragments.add(data, last=last)) is not None:
+                self._owner.packet_received(packet)
+        except Flood as exc:
+            self._fail(exc.code, str(exc))
+
+    def closing(self) -> None:
+        """
+        Send nothing more.
+        """
+        self._open = False
+
+    def closed(self, close: Close) -> None:
+        """
+        Wait for the transport to go, with the reason that the peer gave, unless the end began here.
+        """
+        if not self._cause:
+            self._final = close.code == REFUSED_FOR_GOOD
+            self._stop(f"closed by the peer: {printable(str(close))}")
+        self._bound()
+
+    def failed(self, problem: object) -> None:
+        """
+        Wait for the transport to go.
+        """
+        self._stop(f"ended here: {problem}")
+        self._bound()
+
+    def crashed(self, exc: Exception) -> None:
+        """
+        Drop the connection.
+        """
+        self._stop(f"failed here: {exc!r}")
+        self.abort()
+
+    # Between the three.
 
     @abstractmethod
-    def _handshake(self, message: Request | Response) -> None:
+    def _handshake(self, message: Request | Response, *, early: bool) -> None:
         """
         Take the peer's half of the handshake, and call ``_opened`` and set ``_owner`` if it is a good one.
+
+        ``early`` says that the peer did not wait for an answer.
         """
 
-    @abstractmethod
-    def _encode(self, packet: Sequence[Buffer]) -> bytes:
-        """
-        Return the frame that carries ``packet``.
-        """
-
-    def _opened(self) -> None:
+    def _opened(self, transport: asyncio.Transport) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+        self._framing = self._engine.framing(self, self._wire, transport, self._encode, self._max_packet)
         self._open = True
 
-    def _take(self, data: bytes) -> None:
-        wire = self._wire
-        wire.receive_data(data)
-        ending = wire.close_expected()
-        if ending:
-            self._open = False
-        self._flush()  # pongs, or the answer to a close frame
-        for event in wire.events_received():
-            if isinstance(event, Frame):
-                self._take_frame(event)
-            else:
-                self._handshake(event)
+    def _take_head(self, data: bytes) -> None:
+        head, rest = self._head.split(data)
+        self._wire.receive_data(head)
+        ending = self._wire.close_expected()
+        flush(self._wire, self._transport)
+        for event in self._wire.events_received():
+            if isinstance(event, (Request, Response)):
+                self._handshake(event, early=bool(rest))
         if ending:
             self._ended()
+        if rest and self._framing is not None:
+            self._framing.take(rest)
+        elif rest:
+            self._take_head(rest)
 
-    def _take_frame(self, frame: Frame) -> None:
-        if self._deaf:
-            return
-        if frame.opcode is Opcode.BINARY and frame.fin:
-            self._owner.packet_received(bytes(frame.data))
-        elif frame.opcode is Opcode.TEXT:
-            self._fail(CloseCode.UNSUPPORTED_DATA, "packets are binary frames")
-        elif frame.opcode is not Opcode.CLOSE:
-            self._take_costly(frame)
-
-    def _take_costly(self, frame: Frame) -> None:
-        try:
-            if frame.opcode in {Opcode.PING, Opcode.PONG}:
-                self._control.spend(self.received_at)
-            elif (packet := self._fragments.add(frame.data, last=frame.fin)) is not None:
-                self._owner.packet_received(packet)
-        except Flood as exc:
-            self._fail(CloseCode.POLICY_VIOLATION, str(exc))
-
-    def _flush(self) -> None:
-        writes = self._wire.data_to_send()
-        if not writes or self._transport is None or self._transport.is_closing():
-            return
-        if data := b"".join(writes):
-            self._transport.write(data)
-        if not writes[-1]:  # websockets' sign for the end of the stream
-            self._half_close(self._transport)
-
-    def _half_close(self, transport: asyncio.Transport) -> None:
-        # Closing with bytes unread would reset the connection, and the peer would lose the close frame that says why.
-        if not transport.can_write_eof():  # TLS
-            transport.close()
-            return
-        with contextlib.suppress(OSError, RuntimeError):  # the peer was quicker
-            transport.write_eof()
+    def _ended(self) -> None:
+        """
+        The handshake was given up.
+        """
+        self.failed(self._wire.handshake_exc)
 
     # Ways to end.
 
     def _fail(self, code: CloseCode, reason: str) -> None:
         self._stop(f"ended here: {code.value} {reason}")
-        if self._wire.state is State.OPEN:
-            self._wire.fail(code, reason)
-        self._flush()
+        if self._framing is not None:
+            self._framing.fail(code, reason)
         self._bound()
-
-    def _ended(self) -> None:
-        """
-        The wire has read or written a close frame, or gave the handshake up.
-        """
-        if self._wire.close_rcvd is not None and not self._cause:
-            self._final = self._wire.close_rcvd.code == REFUSED_FOR_GOOD
-            self._stop(f"closed by the peer: {printable(str(self._wire.close_rcvd))}")
-        self._stop(f"ended here: {self._wire.close_sent or self._wire.handshake_exc}")
-        self._bound()
-
-    def _crashed(self, exc: Exception) -> None:
-        self._stop(f"failed here: {exc!r}")
-        self.abort()
 
     def _stop(self, cause: str) -> None:
         self._open = False

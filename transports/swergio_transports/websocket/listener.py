@@ -10,6 +10,7 @@ from asyncio import AbstractServer
 from swergio.errors import ConfigurationError
 from swergio.hub.link import Accept, LinkOptions, Listener
 from swergio_transports.websocket.address import Address, parse
+from swergio_transports.websocket.engines import choose
 from swergio_transports.websocket.link import CLOSE_TIMEOUT
 from swergio_transports.websocket.server import Reception, ServerLink
 from swergio_transports.websocket.tls import server_context
@@ -34,7 +35,7 @@ async def listen(url: str, accept: Accept, options: LinkOptions) -> Listener:
     if not options.insecure:
         _refuse_exposure(address, numeric, options)
     context = server_context(options) if address.secure else None
-    reception = Reception(address.path, accept, options)
+    reception = Reception(address.path, accept, options, choose(options.websocket))
     server = await asyncio.get_running_loop().create_server(
         lambda: ServerLink(reception),
         numeric,

@@ -8,7 +8,7 @@ others nothing. (TLS handshakes are bounded in time only: asyncio shows no conne
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
@@ -17,10 +17,11 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 from websockets.typing import Origin
 
-from swergio.hub.link import Accept, Buffer, LinkEvents, LinkOptions
+from swergio.hub.link import Accept, LinkEvents, LinkOptions
 from swergio_transports.websocket.encoding import SharedFrame
+from swergio_transports.websocket.framing import Engine
 from swergio_transports.websocket.link import WebSocketLink
-from swergio_transports.websocket.wire import SUBPROTOCOL, wire_logger
+from swergio_transports.websocket.wire import SUBPROTOCOL, flush, wire_logger
 
 HEALTH_PATH: Final = "/health"
 MAX_HANDSHAKES: Final = 512
@@ -32,10 +33,11 @@ class Reception:
     Decides who gets a link, and knows who has one.
     """
 
-    def __init__(self, path: str, accept: Accept, options: LinkOptions) -> None:
+    def __init__(self, path: str, accept: Accept, options: LinkOptions, engine: Engine) -> None:
         self.options = options
         self.accept = accept
-        self.frame = SharedFrame()
+        self.engine = engine
+        self.frame = SharedFrame(partial(engine.encode, False))  # noqa: FBT003  positional in every engine
         self._path = path
         self._links: set[ServerLink] = set()
         self._handshakes: dict[ServerLink, None] = {}  # in order of arrival
@@ -111,7 +113,7 @@ class ServerLink(WebSocketLink):
             max_size=options.max_packet,
             logger=wire_logger,
         )
-        super().__init__(wire)
+        super().__init__(wire, reception.engine, reception.frame.encode, options.max_packet)
         self._server = wire
         self._reception = reception
         self._request_room = MAX_REQUEST
@@ -147,22 +149,23 @@ class ServerLink(WebSocketLink):
         self._reception.left(self)
         super().connection_lost(exc)
 
-    def _handshake(self, message: Request | Response) -> None:
-        if not isinstance(message, Request) or self._server.close_expected():
-            return  # bytes that came right behind the request were malformed, and the wire has given up
+    def _handshake(self, message: Request | Response, *, early: bool) -> None:
+        if not isinstance(message, Request) or self._server.close_expected() or self._transport is None:
+            return
         response = self._reception.answer(self._server, message)
+        upgraded = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
+        if upgraded and early:  # nobody who knows the protocol sends frames before it was agreed on
+            self.abort()
+            return
         self._server.send_response(response)
-        self._flush()
-        if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+        flush(self._server, self._transport)
+        if upgraded:
             self._in_handshake = False
-            self._opened()
+            self._opened(self._transport)
             self._owner = self._reception.upgraded(self)
         else:
             self._stop(f"refused with HTTP {response.status_code}")
             self._bound()
-
-    def _encode(self, packet: Sequence[Buffer]) -> bytes:
-        return self._reception.frame.encode(packet)
 
 
 def _token(request: Request) -> str | None:

@@ -73,3 +73,16 @@ def peer_of(transport: asyncio.BaseTransport) -> str:
     """
     name = transport.get_extra_info("peername")
     return authority(name[0], name[1]) if name else "unknown"
+
+
+def half_close(transport: asyncio.Transport) -> None:
+    """
+    End the own side of the stream, behind what is queued.
+
+    Closing with bytes unread would reset the connection, and the peer would lose the close frame that says why.
+    """
+    if not transport.can_write_eof():  # TLS
+        transport.close()
+        return
+    with contextlib.suppress(OSError, RuntimeError):  # the peer was quicker
+        transport.write_eof()

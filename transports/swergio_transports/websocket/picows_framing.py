@@ -1,0 +1,360 @@
+"""Frames by picows, in Cython.
+
+Theory of operation. picows comes as a whole: a protocol object that shakes hands, parses, writes and closes. Used as
+it documents it, it would leave out what a link promises: when any byte last came (a large packet on a slow line is no
+silence), an end on which the peer learns why, a limit for those who are still shaking hands. So the handshake stays
+with websockets, and the protocol object is put in the place of the link under the transport when that is over, and
+told of a handshake that it would have liked. From then on bytes go from the transport straight into its parser.
+
+It ends a connection itself, behind a close frame, when it sees something malformed. `Underneath` stands between it
+and the transport and keeps it from closing that, and `Parser` looks after each read whether it has sent a close frame.
+
+What it does not check is checked here: reserved bits, and that fragments follow each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any, Final, cast
+
+from picows import WSAutoPingStrategy, WSFrame, WSListener, WSMsgType, WSTransport
+from picows.picows import WSProtocol  # type: ignore[attr-defined]  # its stub leaves it out
+from websockets.exceptions import ProtocolError
+from websockets.frames import Close, CloseCode
+from websockets.protocol import Side
+from websockets.utils import accept_key
+
+from swergio.hub.link import Buffer
+from swergio_transports.websocket.framing import Encode, Engine, Frames, Framing
+from swergio_transports.websocket.tcp import half_close
+from swergio_transports.websocket.wire import Wire
+
+READ_SIZE: Final = 64 * 1024
+
+SHARED: Final = 64 * 1024
+"""Bytes from which a server's frame is kept by reference where a socket does not take it, and not copied."""
+
+LARGE: Final = 256 * 1024
+PATIENCE: Final = 1.0
+"""Seconds without a `LARGE` packet after which the memory that it took is given back."""
+
+HEADROOM: Final = bytes(14)
+"""Where picows puts the header of a frame."""
+
+REQUEST: Final = (
+    b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+RESPONSE: Final = (
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n"
+)
+
+BINARY: Final = WSMsgType.BINARY
+PING: Final = WSMsgType.PING
+CLOSE: Final = WSMsgType.CLOSE
+TEXT: Final = WSMsgType.TEXT
+CONTINUATION: Final = WSMsgType.CONTINUATION
+
+
+class Silent(logging.LoggerAdapter[logging.Logger]):
+    """
+    Lets nothing through: strangers could fill the log, and what matters the link tells.
+    """
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - its name in the standard library
+        return False
+
+
+logger = logging.getLogger("swergio.websocket")
+silent: Final = Silent(logging.getLogger("swergio.websocket.wire"))
+
+
+def encode(mask: bool, packet: Sequence[Buffer]) -> bytes | bytearray:
+    """
+    Return ``packet`` as `PicowsFraming.send` takes it: in memory with room for a header, or alone.
+    """
+    if not mask and sum(map(len, packet)) >= SHARED:
+        return b"".join(packet)
+    return bytearray().join((HEADROOM, *packet))
+
+
+class Underneath:
+    """
+    The transport as picows sees it: one that it cannot close.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.get_extra_info = transport.get_extra_info
+        self.get_write_buffer_size = transport.get_write_buffer_size
+        self.shaking_hands = True
+        self._write = transport.write
+        self._writelines = transport.writelines
+
+    def write(self, data: Buffer) -> None:
+        """
+        Write, unless it is a handshake.
+        """
+        if not self.shaking_hands:
+            self._write(data)
+
+    def writelines(self, header_and_message: Sequence[Buffer]) -> None:
+        """
+        Write a frame. Its header is in memory that picows uses again, and not every transport copies it in time.
+        """
+        header, message = header_and_message
+        self._writelines((bytes(header), message))
+
+    def close(self) -> None:
+        """
+        Leave that to the link.
+        """
+
+    abort = close
+
+
+class Listener(WSListener):
+    """
+    Whom the parser tells what came.
+    """
+
+    def __init__(self, framing: PicowsFraming, link: Frames) -> None:
+        self._framing = framing
+        self._link = link
+        self._cut = False
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """
+        Take a frame, whose memory is the parser's again after this.
+        """
+        try:
+            kind = frame.msg_type
+            if frame.rsv1 or frame.rsv2 or frame.rsv3:
+                self._framing.malformed("reserved bits")
+            elif kind is BINARY and frame.fin and not self._cut:
+                self._framing.weigh(frame)
+                self._link.packet(frame.get_payload_as_bytes())
+            else:
+                self._take_costly(frame, kind)
+        except Exception as exc:
+            logger.exception("what came could not be handled")
+            self._link.crashed(exc)
+
+    def _take_costly(self, frame: WSFrame, kind: WSMsgType) -> None:
+        data = frame.get_payload_as_bytes()
+        if kind is CLOSE:
+            self._framing.closed(data)
+            return
+        if kind in {BINARY, TEXT, CONTINUATION}:
+            if self._cut is not (kind is CONTINUATION):
+                self._framing.malformed("a fragment out of its place")
+                return
+            self._cut = not frame.fin
+        self._link.costly(kind, data, last=bool(frame.fin))
+        if kind is PING:
+            self._framing.pong(data)
+
+
+class Parser(WSProtocol):  # type: ignore[misc]  # see the import
+    """
+    The protocol of the transport while the connection is open.
+    """
+
+    def __init__(self, framing: PicowsFraming, link: Any, *, client: bool, max_packet: int) -> None:
+        self._framing = framing
+        self._link = link
+        self._time = asyncio.get_running_loop().time
+        listener = Listener(framing, link)
+        no = False
+        super().__init__(
+            *("localhost", "/", client, lambda *handshake: listener, silent),
+            *(True, None),  # an exception ends the connection; there is no handshake to limit
+            *(no, 1, 1, WSAutoPingStrategy.PING_WHEN_IDLE),  # no pings
+            *(no, max_packet, None, READ_SIZE),  # pings are answered here; no more headers
+        )
+
+    def feed(self, data: Buffer) -> None:
+        """
+        Take what did not come from the transport.
+        """
+        rest = memoryview(data)
+        while rest:
+            room = self.get_buffer(-1)
+            size = min(len(room), len(rest))
+            room[:size] = rest[:size]
+            WSProtocol.buffer_updated(self, size)
+            rest = rest[size:]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """
+        Parse what was read.
+        """
+        link = self._link
+        link.received_at = self._time()
+        try:
+            WSProtocol.buffer_updated(self, nbytes)
+        except Exception as exc:
+            logger.exception("what came from %s could not be handled", link.peer)
+            link.crashed(exc)
+        if self.transport.is_close_frame_sent or self._framing.outgrown:
+            self._framing.look_after()
+
+    def eof_received(self) -> None:
+        """
+        See `WebSocketLink`, as for the next ones.
+        """
+        self._link.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._link.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._link.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._link.resume_writing()
+
+
+class PicowsFraming(Framing):
+    """
+    A parser in the link's place, and what it does not do.
+
+    Attributes:
+        outgrown: The parser's memory is larger than what comes needs, and empty.
+    """
+
+    def __init__(
+        self, frames: Frames, wire: Wire, transport: asyncio.Transport, encode: Encode, max_packet: int
+    ) -> None:
+        self.outgrown = False
+        self._link = frames
+        self._client = wire.side is Side.CLIENT
+        self._transport = transport
+        self._encode = encode
+        self._max_packet = max_packet
+        self._closing = self._over = False
+        self._large_at: float | None = None
+        self._install()
+
+    def _install(self) -> None:
+        self.outgrown = False
+        self._large_at = None
+        self._parser = Parser(self, self._link, client=self._client, max_packet=self._max_packet)
+        underneath = Underneath(self._transport)
+        self._parser.connection_made(underneath)
+        self._socket: WSTransport = self._parser.transport
+        self._parser.feed(self._handshake())
+        underneath.shaking_hands = False
+        self._transport.set_protocol(self._parser)
+
+    def _handshake(self) -> bytes:
+        if not self._client:
+            return REQUEST
+        return RESPONSE.format(accept_key(self._socket.request.headers["Sec-WebSocket-Key"])).encode()
+
+    # Called by the link.
+
+    def take(self, data: bytes | bytearray | memoryview) -> None:
+        if not self._over:  # what came right behind the handshake
+            self._parser.feed(data)
+            self.look_after()
+
+    def send(self, packet: Sequence[Buffer]) -> None:
+        frame = self._encode(packet)
+        if type(frame) is bytearray:
+            self._socket.send_reuse_external_bytearray(BINARY, frame, len(HEADROOM))
+        else:
+            self._socket.send(BINARY, frame)
+
+    def close(self, code: int, reason: str) -> None:
+        self._say_close(code, reason)
+
+    def fail(self, code: int, reason: str) -> None:
+        self._say_close(code, reason)
+        self._stop()
+
+    def end_of_stream(self) -> None:
+        self._over = True
+
+    # Called by the parser.
+
+    def weigh(self, frame: WSFrame) -> None:
+        """
+        Note how large the packets are: the memory that a parser has read a large one into, it keeps.
+        """
+        if frame.payload_size >= LARGE:
+            self._large_at = self._link.received_at
+        elif self._large_at is not None and not frame.tail_size:
+            self.outgrown = self._link.received_at - self._large_at > PATIENCE
+
+    def pong(self, data: bytes) -> None:
+        """
+        Answer a ping.
+        """
+        if not self._closing and not self._transport.is_closing():
+            self._socket.send_pong(data)
+
+    def closed(self, data: bytes) -> None:
+        """
+        Answer a close frame, unless it is an answer.
+        """
+        if self._over:
+            return
+        try:
+            close = Close.parse(data)
+        except (ProtocolError, UnicodeDecodeError) as exc:
+            self.malformed(str(exc))
+            return
+        if not self._closing and close.code == CloseCode.NO_STATUS_RCVD:
+            self._closing = True
+            self._socket.send(CLOSE, None)
+        self._say_close(close.code, close.reason)
+        self._stop()
+        self._link.closed(close)
+
+    def malformed(self, problem: str) -> None:
+        """
+        End the connection.
+        """
+        if self._over:
+            return
+        self._say_close(CloseCode.PROTOCOL_ERROR, problem)
+        self._stop()
+        self._link.failed(Close(CloseCode.PROTOCOL_ERROR, problem))
+
+    def look_after(self) -> None:
+        """
+        See whether the parser has given up, or holds more memory than it needs.
+        """
+        if self._over:
+            return
+        if self._socket.is_close_frame_sent and not self._closing:
+            self._closing = True
+            sent = self._socket.close_handshake.sent
+            self._stop()
+            self._link.failed(Close(int(sent.code), sent.reason))
+        elif self.outgrown and not self._closing:
+            self._install()
+
+    def _say_close(self, code: int, reason: str) -> None:
+        if not self._closing and not self._transport.is_closing():
+            self._closing = True
+            self._socket.send_close(code, reason.encode())
+
+    def _stop(self) -> None:
+        """
+        Parse nothing more. The server is the one who ends the stream, as RFC 6455 has it.
+        """
+        if self._over:
+            return
+        self._over = True
+        self._link.closing()
+        if self._transport.is_closing():
+            return
+        self._transport.set_protocol(cast("asyncio.BaseProtocol", self._link))
+        if not self._client:
+            half_close(self._transport)
+
+
+PICOWS: Final = Engine("picows", encode, PicowsFraming)
