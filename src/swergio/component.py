@@ -101,7 +101,7 @@ class Component(PlainPasses, PlainAsking, PlainReading, Registration):
     def _connect(self) -> None:
         self._stopped.clear()
         self._core.stop = self._stop
-        self._portal = Portal(f"{self.name} I/O")
+        self._portal = Portal(f"{self.name} I/O", self._core.settings.loop)
         try:
             self._portal.call(self._core.open)
         except BaseException:

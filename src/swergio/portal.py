@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 from swergio.errors import ConfigurationError
+from swergio.loops import AUTO, loop_factory, run
 
 T = TypeVar("T")
 
@@ -19,22 +20,30 @@ class Portal:
     Runs coroutines for threads that have no event loop, or one that must not be blocked or relied on.
 
     A call costs about 0.1 ms, so what is called often does not go through here.
+
+    Args:
+        name: What the thread is called.
+        loop: The setting ``loop``.
+
+    Raises:
+        ConfigurationError: that loop is not installed.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, loop: str = AUTO) -> None:
+        loop_factory(loop)  # raises here, and not on the thread
         started = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(started,), name=name, daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(started, loop), name=name, daemon=True)
         self._thread.start()
         started.wait()
 
-    def _run(self, started: threading.Event) -> None:
+    def _run(self, started: threading.Event, loop: str) -> None:
         async def main() -> None:
             self.loop = asyncio.get_running_loop()
             self._ended = asyncio.Event()
             started.set()
             await self._ended.wait()
 
-        asyncio.run(main())
+        run(main, loop)
 
     def call(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """

@@ -169,6 +169,7 @@ class Hub:
             curve_clients=str(limits.curve_clients) if limits.curve_clients else None,
             insecure=limits.insecure,
             origins=tuple(limits.origins),
+            websocket=settings.websocket,
         )
 
     @property

@@ -17,6 +17,7 @@ from swergio.errors import ConfigurationError
 from swergio.hub.access import accepting
 from swergio.hub.connection_file import Address, ConnectionFile
 from swergio.hub.server import Hub
+from swergio.loops import run
 
 if TYPE_CHECKING:
     from swergio.settings import Settings
@@ -64,7 +65,7 @@ def serve(settings: Settings, announce: Callable[[list[str]], None]) -> None:
             announce(hub.urls)
             await stopping.wait()
 
-    asyncio.run(main())
+    run(main, settings.loop)
 
 
 def serve_on_demand(settings: Settings, folder: Path, ready: Callable[[], None]) -> None:
@@ -94,7 +95,7 @@ def serve_on_demand(settings: Settings, folder: Path, ready: Callable[[], None])
                 # First this, so that components that are sent away do not come back here.
                 file.withdraw()
 
-    asyncio.run(main())
+    run(main, settings.loop)
 
 
 async def _while_needed(hub: Hub, linger: float, file: ConnectionFile, stopping: asyncio.Event) -> None:

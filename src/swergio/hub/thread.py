@@ -45,7 +45,7 @@ class HubThread:
 
             settings = load("memory://")
         self._hub = Hub(settings, authorize)
-        self._portal: Portal | None = Portal("swergio hub")
+        self._portal: Portal | None = Portal("swergio hub", settings.loop)
         try:
             self.urls = self._portal.call(lambda: self._hub.start(listen))
         except BaseException:

@@ -159,6 +159,7 @@ class HubTransport(Transport):
             tls_key=str(settings.tls_key) if settings.tls_key else None,
             curve_key=str(settings.curve_key) if settings.curve_key else None,
             curve_hub=str(settings.curve_hub) if settings.curve_hub else None,
+            websocket=settings.websocket,
         )
 
     def _expect_welcome(self, link: Link) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -72,6 +72,8 @@ Size = Annotated[
 ]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_texts), Field(description="a list of texts, or one with commas")]
 Switch = Annotated[bool, Field(description="true or false")]
+Loop = Annotated[Literal["auto", "asyncio", "uvloop"], Field(description="auto, asyncio or uvloop")]
+Frames = Annotated[Literal["auto", "websockets", "picows"], Field(description="auto, websockets or picows")]
 File = Annotated[Path | None, AfterValidator(_existing), Field(description="the path of a file that exists")]
 
 FileOrFolder = Annotated[
@@ -176,6 +178,9 @@ class Settings(UrlSettings):
         tls_key: Its private key, unless ``tls_cert`` holds it.
         curve_key: The own key pair for ZeroMQ, a file of ``swergio keys``.
         curve_hub: The public key of the hub, for ZeroMQ; with it, connections over TCP are encrypted.
+        loop: The event loop of a hub and of plain components, ``asyncio`` or ``uvloop``; ``auto`` is uvloop where it is
+            installed. `swergio.asyncio` runs on the loop of its caller.
+        websocket: What makes WebSocket frames, ``websockets`` or ``picows``; ``auto`` is picows where it is installed.
         hub: What ``swergio hub`` reads.
     """
 
@@ -204,6 +209,8 @@ class Settings(UrlSettings):
     tls_key: File = None
     curve_key: File = None
     curve_hub: File = None
+    loop: Loop = "auto"
+    websocket: Frames = "auto"
     hub: HubSettings = Field(default=HubSettings(), description="a table of the hub's settings")
 
     @field_validator("dead_after")

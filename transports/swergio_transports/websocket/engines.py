@@ -49,7 +49,7 @@ def _picows() -> Engine | str:
         return "it is not installed"
     try:
         check()
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001  anything may have changed there
         log.warning("picows is installed, and cannot be used: %r; using websockets", exc)
         return f"the one that is installed cannot be used ({exc!r})"
     log.debug("frames are the work of picows")

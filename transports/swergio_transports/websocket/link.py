@@ -5,10 +5,11 @@ owner, all inside one callback: no task, queue or future exists for a packet. A 
 
     handshake --(HTTP 101)--> open --(close, failure, end of stream)--> ending --(transport gone)--> lost
 
-A subclass for each side does the handshake, with the sans-I/O protocol of websockets; from then on frames are the
-work of a `Framing`, which may take the place of this protocol under the transport. ``_open`` says that packets may leave, ``_deaf`` that none is handed to
-the owner any more; they differ only while the last packets before the peer's close frame are delivered. Whatever
-leads to *ending* also starts a timer, so that a peer that does not answer or does not read cannot hold a connection.
+A subclass for each side does the handshake, with the sans-I/O protocol of websockets. From then on frames are the work
+of a `Framing`, which may take the place of this protocol under the transport. ``_open`` says that packets may leave,
+``_deaf`` that none is handed to the owner any more; they differ only while the last packets before the peer's close
+frame are delivered. Whatever leads to *ending* also starts a timer, so that a peer that does not answer or does not
+read cannot hold a connection.
 
 An exception that escapes from a callback of a transport would leave a connection that is neither alive nor lost, so
 each callback ends in `WebSocketLink.crashed`.

@@ -151,7 +151,7 @@ class Listener(WSListener):
                 self._framing.malformed("a fragment out of its place")
                 return
             self._cut = not frame.fin
-        self._link.costly(kind, data, last=bool(frame.fin))
+        self._link.costly(int(kind), data, last=bool(frame.fin))  # type: ignore[call-overload]  # an IntEnum
         if kind is PING:
             self._framing.pong(data)
 
@@ -329,18 +329,18 @@ class PicowsFraming(Framing):
         """
         if self._over:
             return
-        if self._socket.is_close_frame_sent and not self._closing:
+        sent = self._socket.close_handshake.sent if self._socket.is_close_frame_sent else None
+        if sent is not None and not self._closing:
             self._closing = True
-            sent = self._socket.close_handshake.sent
             self._stop()
-            self._link.failed(Close(int(sent.code), sent.reason))
+            self._link.failed(Close(cast("int", sent.code), sent.reason))
         elif self.outgrown and not self._closing:
             self._install()
 
     def _say_close(self, code: int, reason: str) -> None:
         if not self._closing and not self._transport.is_closing():
             self._closing = True
-            self._socket.send_close(code, reason.encode())
+            self._socket.send_close(cast("Any", code), reason.encode())
 
     def _stop(self) -> None:
         """
