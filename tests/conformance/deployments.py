@@ -20,10 +20,10 @@ class Served:
     A hub that can be ended and started again at its URL.
     """
 
-    def __init__(self, listen: str, limits: Limits, token: str | None = None) -> None:
+    def __init__(self, listen: str, limits: Limits, token: str | None = None, **libraries: str) -> None:
         # As hasty as the components of the hasty tests, where the grace says that this is wanted.
         times: dict[str, Any] = {"heartbeat": 0.5, "dead_after": 3.0} if limits.session_grace < 5 else {}
-        self._settings = load("memory://", **limits.settings, **times)
+        self._settings = load("memory://", **limits.settings, **times, **libraries)
         self._authorize = lambda shown: token is None or shown == token
         self._hub = HubThread([listen], self._settings, self._authorize)
 
@@ -63,11 +63,11 @@ class Served:
 
 
 @contextmanager
-def served(listen: str, limits: Limits, token: str | None = None) -> Iterator[Served]:
+def served(listen: str, limits: Limits, token: str | None = None, **libraries: str) -> Iterator[Served]:
     """
     A hub of its own.
     """
-    hub = Served(listen, limits, token)
+    hub = Served(listen, limits, token, **libraries)
     try:
         yield hub
     finally:
@@ -75,11 +75,13 @@ def served(listen: str, limits: Limits, token: str | None = None) -> Iterator[Se
 
 
 @contextmanager
-def behind_a_proxy(listen: str, limits: Limits) -> Iterator[Deployment]:
+def behind_a_proxy(listen: str, limits: Limits, **libraries: str) -> Iterator[Deployment]:
     """
     A hub on a socket, its components behind a `FaultProxy` which resets their connections; a token is needed.
+
+    ``libraries`` are the settings that say which ones do the work.
     """
-    with served(listen, limits, "the token") as hub:
+    with served(listen, limits, "the token", **libraries) as hub:
         scheme, _, place = hub.url.partition("://")
         host, _, port = place.rpartition(":")
         by_port = port.isdecimal()
@@ -87,7 +89,7 @@ def behind_a_proxy(listen: str, limits: Limits) -> Iterator[Deployment]:
         with proxied as proxy:
             yield Deployment(
                 proxy.url(scheme),
-                settings={"token": "the token"},
+                settings={"token": "the token", **libraries},
                 refused={"token": "another token"},
                 break_connections=proxy.abort,
                 restart=hub.restart,

@@ -31,17 +31,27 @@ MEMBERS = 8
 BUSY_SECONDS = float(os.environ.get("BUSY_SECONDS", "4"))
 
 
-@pytest.mark.parametrize("wire", ["ws", "zmq+tcp"])
-def test_a_thousand_connection_kills_lose_nothing(wire: str) -> None:
+@pytest.mark.parametrize(
+    ("wire", "libraries"),
+    [
+        pytest.param("ws", {"loop": "asyncio", "websocket": "websockets"}, id="ws, base"),
+        pytest.param("ws", {"loop": "uvloop", "websocket": "picows"}, id="ws, speed"),
+        pytest.param("zmq+tcp", {}, id="zmq+tcp"),
+    ],
+)
+def test_a_thousand_connection_kills_lose_nothing(wire: str, libraries: dict[str, Any]) -> None:
     """
     24,000 messages to 8 reliable members while 1,000 connections are reset: all arrive, once, in one order.
     """
     history = History(seed=choose_seed())
     done = [Inbox() for _ in range(MEMBERS)]
-    with HubThread([f"{wire}://127.0.0.1:0"]) as hub, FaultProxy("127.0.0.1", port_of(hub), seed=history.seed) as proxy:
+    with (
+        HubThread([f"{wire}://127.0.0.1:0"], load("memory://", **libraries)) as hub,
+        FaultProxy("127.0.0.1", port_of(hub), seed=history.seed) as proxy,
+    ):
         url = proxy.url(wire)
-        members = [swergio.Component(f"member{number}", url) for number in range(MEMBERS)]
-        senders = [swergio.Component(f"sender{number}", url) for number in range(2)]
+        members = [swergio.Component(f"member{number}", url, **libraries) for number in range(MEMBERS)]
+        senders = [swergio.Component(f"sender{number}", url, **libraries) for number in range(2)]
         for member, inbox in zip(members, done, strict=True):
             history.watch(member, "room")
             member.on("done")(inbox.take_data)

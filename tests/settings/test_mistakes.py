@@ -43,7 +43,7 @@ def test_an_unknown_argument_is_answered_with_the_nearest_key() -> None:
         load(hartbeat=3)
 
     assert caught.value.problem == "argument 'hartbeat' is no setting"
-    assert "dead_after, heartbeat, hub, max_message" in caught.value.expected
+    assert "dead_after, heartbeat, hub, loop, max_message" in caught.value.expected
     assert caught.value.remedy == "Did you mean 'heartbeat'?"
 
 

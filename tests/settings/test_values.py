@@ -45,6 +45,8 @@ def test_sizes_may_be_given_as_text(text: str, size: int | None) -> None:
         ("url", 7300),
         ("token_file", "missing"),
         ("tls_ca", "missing"),
+        ("loop", "trio"),
+        ("websocket", "aiohttp"),
         ("hub", 3),
     ],
 )

@@ -16,9 +16,10 @@ from typing import Any, TypeAlias
 import pytest
 
 from tests.servers.fixtures import own_server, shared_server
+from tests.transports.engines import engine
 from tests.transports.threads import OtherThread
 
-__all__ = ["own_server", "shared_server"]
+__all__ = ["engine", "own_server", "shared_server"]
 
 numbers = count()
 

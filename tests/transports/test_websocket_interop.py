@@ -13,6 +13,8 @@ from swergio_transports.websocket import dial, listen
 from tests.transports.conftest import Run
 from tests.transports.recorder import DEFAULTS, Echo, Owners, Recorder
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 LOOPBACK = "ws://127.0.0.1:0"
 SWERGIO = [Subprotocol("swergio")]
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -20,6 +20,8 @@ from swergio.hub.link import LinkOptions, Packet
 from swergio_transports.websocket import dial, listen
 from tests.transports.conftest import Run
 from tests.transports.recorder import DEFAULTS, PATIENCE, Echo, Owners, Recorder, link_of, raw_peer
+
+pytestmark = pytest.mark.usefixtures("engine")
 
 LOOPBACK = "ws://127.0.0.1:0"
 SWERGIO = [Subprotocol("swergio")]
@@ -159,6 +161,40 @@ def test_any_byte_is_a_sign_of_life_and_pings_are_answered(run: Run) -> None:
     run(scenario())
 
 
+async def eventually(reached: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not reached():  # noqa: ASYNC110  nobody tells
+            await asyncio.sleep(0.001)
+
+
+def test_a_large_packet_on_its_way_is_a_sign_of_life(run: Run) -> None:
+    async def scenario() -> None:
+        async with raw_link() as raw:
+            frame = masked(Opcode.BINARY, bytes(1_000_000))
+            for part in (frame[:500_000], frame[500_000:]):
+                link_of(raw.there).received_at = 0.0
+                raw.writer.write(part)
+                await eventually(lambda: link_of(raw.there).received_at > 0)
+            assert await raw.there.until_packets(1) == [bytes(1_000_000)]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("data", [b"", b"\x03\xe8", b"\x11\x31no", b"\x03\xe9away"])
+def test_a_close_frame_is_answered_with_its_like(run: Run, data: bytes) -> None:
+    async def scenario() -> None:
+        async with raw_link() as raw:
+            raw.writer.write(masked(Opcode.CLOSE, data) + masked(Opcode.BINARY, b"too late"))
+            async with asyncio.timeout(PATIENCE):
+                assert await raw.reader.read() == Frame(Opcode.CLOSE, data).serialize(mask=False)
+            raw.writer.close()
+            code = int.from_bytes(data[:2]) if data else 1005
+            assert (await raw.there.until_lost()).startswith(f"closed by the peer: {code} ")
+            assert raw.there.packets == []
+
+    run(scenario())
+
+
 def test_fragments_are_joined(run: Run) -> None:
     async def scenario() -> None:
         async with raw_link() as raw:
@@ -189,7 +225,20 @@ def test_fragments_are_joined(run: Run) -> None:
             CloseCode.POLICY_VIOLATION,
             id="empty fragments",
         ),
-        pytest.param(b"\xff" * 100, CloseCode.PROTOCOL_ERROR, id="reserved bits"),
+        pytest.param(b"\xff" * 100, CloseCode.PROTOCOL_ERROR, id="no frame at all"),
+        pytest.param(
+            Frame(Opcode.BINARY, b"hello", rsv1=True).serialize(mask=True), CloseCode.PROTOCOL_ERROR, id="reserved bits"
+        ),
+        pytest.param(masked(Opcode.CONT, b"hello"), CloseCode.PROTOCOL_ERROR, id="a continuation of nothing"),
+        pytest.param(
+            masked(Opcode.BINARY, b"hel", fin=False) + masked(Opcode.BINARY, b"lo"),
+            CloseCode.PROTOCOL_ERROR,
+            id="a packet between fragments",
+        ),
+        pytest.param(masked(Opcode.PING, bytes(126)), CloseCode.PROTOCOL_ERROR, id="large ping"),
+        pytest.param(masked(Opcode.CLOSE, b"\x03"), CloseCode.PROTOCOL_ERROR, id="half a close code"),
+        pytest.param(masked(Opcode.CLOSE, b"\x03\xee"), CloseCode.PROTOCOL_ERROR, id="a close code for nobody to send"),
+        pytest.param(masked(Opcode.CLOSE, b"\x03\xe8\xff"), CloseCode.INVALID_DATA, id="a reason that is no text"),
         pytest.param(Frame(Opcode.BINARY, b"hello").serialize(mask=False), CloseCode.PROTOCOL_ERROR, id="unmasked"),
     ],
 )

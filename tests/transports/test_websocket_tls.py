@@ -17,6 +17,8 @@ from swergio_transports.websocket import dial, listen
 from tests.transports.conftest import Run
 from tests.transports.recorder import DEFAULTS, Echo, Owners, Recorder, http, raw_stream
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 LOOPBACK = "wss://127.0.0.1:0"
 
 
