@@ -22,8 +22,6 @@ from tests.transports.recorder import DEFAULTS, PATIENCE, Recorder
 if TYPE_CHECKING:
     from websockets.http11 import Request, Response
 
-pytestmark = pytest.mark.usefixtures("engine")
-
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[object]]
 
 

@@ -28,8 +28,6 @@ from tests.transports.recorder import (
     upgrade_request,
 )
 
-pytestmark = pytest.mark.usefixtures("engine")
-
 LOOPBACK = "ws://127.0.0.1:0"
 
 

@@ -17,8 +17,6 @@ from swergio_transports.websocket import dial, listen
 from tests.transports.conftest import Run
 from tests.transports.recorder import DEFAULTS, Echo, Owners, Recorder, http, raw_stream
 
-pytestmark = pytest.mark.usefixtures("engine")
-
 LOOPBACK = "wss://127.0.0.1:0"
 
 
@@ -74,6 +72,7 @@ async def echo_between(server: LinkOptions, client: LinkOptions, *, url: str = L
         await listener.close()
 
 
+@pytest.mark.usefixtures("engine")
 def test_packets_travel_over_tls(run: Run, files: Files) -> None:
     run(echo_between(LinkOptions(tls_cert=files.server), LinkOptions(tls_ca=files.authority)))
 

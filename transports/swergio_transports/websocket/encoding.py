@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from swergio.hub.link import Buffer
-from swergio_transports.websocket.framing import Encode
+from swergio_transports.websocket.framing import Encode, Encoded
 
 LARGE: Final = 64 * 1024
 
@@ -22,9 +22,9 @@ class SharedFrame:
     def __init__(self, encode: Encode) -> None:
         self._encode = encode
         self._packet: Sequence[Buffer] | None = None
-        self._frame: bytes | bytearray = b""
+        self._frame: Encoded = b""
 
-    def encode(self, packet: Sequence[Buffer]) -> bytes | bytearray:
+    def encode(self, packet: Sequence[Buffer]) -> Encoded:
         """
         Return the frame that carries ``packet``.
         """
@@ -33,7 +33,7 @@ class SharedFrame:
         frame = self._encode(packet)
         if isinstance(packet, tuple):
             self._packet, self._frame = packet, frame
-            if len(frame) > LARGE:
+            if type(frame) is tuple or len(frame) > LARGE:
                 # It goes to all members in one turn of the loop, and should not stay in memory after that.
                 asyncio.get_running_loop().call_soon(self._forget)
         return frame

@@ -17,7 +17,8 @@ from websockets.frames import Close
 from swergio.hub.link import Buffer, Packet
 from swergio_transports.websocket.wire import Wire
 
-Encode: TypeAlias = Callable[[Sequence[Buffer]], "bytes | bytearray"]
+Encoded: TypeAlias = "bytes | bytearray | tuple[Buffer, ...]"
+Encode: TypeAlias = Callable[[Sequence[Buffer]], Encoded]
 """Makes of a packet what the `Framing` of the same library writes."""
 
 
@@ -107,5 +108,5 @@ class Engine(NamedTuple):
     """
 
     name: str
-    encode: Callable[[bool, Sequence[Buffer]], bytes | bytearray]
+    encode: Callable[[bool, Sequence[Buffer]], Encoded]
     framing: Callable[[Frames, Wire, asyncio.Transport, Encode, int], Framing]

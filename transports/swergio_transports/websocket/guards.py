@@ -56,24 +56,24 @@ class ControlBudget:
 
 class Fragments:
     """
-    Joins the fragments of a packet, and bounds their size and number.
+    Collects the fragments of a packet, and bounds their size and number.
     """
 
     __slots__ = ("_limit", "_parts", "_size")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._parts: list[bytes | bytearray | memoryview] = []
+        self._parts: list[bytes | memoryview] = []
         self._size = 0
 
-    def add(self, data: bytes | bytearray | memoryview, *, last: bool) -> bytes | None:
+    def add(self, data: bytes | bytearray | memoryview, *, last: bool) -> list[bytes | memoryview] | None:
         """
         Take one fragment; return the packet if it was the last.
 
         Raises:
             Flood: There are too many for what they hold, or they hold too much.
         """
-        self._parts.append(data)
+        self._parts.append(data if isinstance(data, bytes) else memoryview(data).toreadonly())
         self._size += len(data)
         if self._size > self._limit:
             raise Flood(f"more than {self._limit} bytes in fragments", CloseCode.MESSAGE_TOO_BIG)
@@ -81,6 +81,5 @@ class Fragments:
             raise Flood(f"{len(self._parts)} fragments for {self._size} bytes")
         if not last:
             return None
-        packet = b"".join(self._parts)
-        self._parts, self._size = [], 0
+        packet, self._parts, self._size = self._parts, [], 0
         return packet

@@ -15,23 +15,20 @@ What it does not check is checked here: reserved bits, and that fragments follow
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
-from picows import WSAutoPingStrategy, WSFrame, WSListener, WSMsgType, WSTransport
-from picows.picows import WSProtocol  # type: ignore[attr-defined]  # its stub leaves it out
+from picows import WSFrame, WSTransport
 from websockets.exceptions import ProtocolError
 from websockets.frames import Close, CloseCode
 from websockets.protocol import Side
 from websockets.utils import accept_key
 
 from swergio.hub.link import Buffer
-from swergio_transports.websocket.framing import Encode, Engine, Frames, Framing
+from swergio_transports.websocket.framing import Encode, Encoded, Engine, Frames, Framing
+from swergio_transports.websocket.picows_parser import BINARY, CLOSE, CONTINUATION, Parser, Underneath
 from swergio_transports.websocket.tcp import half_close
 from swergio_transports.websocket.wire import Wire
-
-READ_SIZE: Final = 64 * 1024
 
 SHARED: Final = 64 * 1024
 """Bytes from which a server's frame is kept by reference where a socket does not take it, and not copied."""
@@ -51,169 +48,17 @@ RESPONSE: Final = (
     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n"
 )
 
-BINARY: Final = WSMsgType.BINARY
-PING: Final = WSMsgType.PING
-CLOSE: Final = WSMsgType.CLOSE
-TEXT: Final = WSMsgType.TEXT
-CONTINUATION: Final = WSMsgType.CONTINUATION
 
-
-class Silent(logging.LoggerAdapter[logging.Logger]):
+def encode(mask: bool, packet: Sequence[Buffer]) -> Encoded:
     """
-    Lets nothing through: strangers could fill the log, and what matters the link tells.
+    Return ``packet`` as `PicowsFraming.send` takes it: in memory with room for a header, or in parts.
+
+    A packet with an array goes out of a server in two fragments, the array as it is: joining would be a copy.
     """
-
-    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - its name in the standard library
-        return False
-
-
-logger = logging.getLogger("swergio.websocket")
-silent: Final = Silent(logging.getLogger("swergio.websocket.wire"))
-
-
-def encode(mask: bool, packet: Sequence[Buffer]) -> bytes | bytearray:
-    """
-    Return ``packet`` as `PicowsFraming.send` takes it: in memory with room for a header, or alone.
-    """
-    if not mask and sum(map(len, packet)) >= SHARED:
-        return b"".join(packet)
-    return bytearray().join((HEADROOM, *packet))
-
-
-class Underneath:
-    """
-    The transport as picows sees it: one that it cannot close.
-    """
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self.get_extra_info = transport.get_extra_info
-        self.get_write_buffer_size = transport.get_write_buffer_size
-        self.shaking_hands = True
-        self._write = transport.write
-        self._writelines = transport.writelines
-
-    def write(self, data: Buffer) -> None:
-        """
-        Write, unless it is a handshake.
-        """
-        if not self.shaking_hands:
-            self._write(data)
-
-    def writelines(self, header_and_message: Sequence[Buffer]) -> None:
-        """
-        Write a frame. Its header is in memory that picows uses again, and not every transport copies it in time.
-        """
-        header, message = header_and_message
-        self._writelines((bytes(header), message))
-
-    def close(self) -> None:
-        """
-        Leave that to the link.
-        """
-
-    abort = close
-
-
-class Listener(WSListener):
-    """
-    Whom the parser tells what came.
-    """
-
-    def __init__(self, framing: PicowsFraming, link: Frames) -> None:
-        self._framing = framing
-        self._link = link
-        self._cut = False
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """
-        Take a frame, whose memory is the parser's again after this.
-        """
-        try:
-            kind = frame.msg_type
-            if frame.rsv1 or frame.rsv2 or frame.rsv3:
-                self._framing.malformed("reserved bits")
-            elif kind is BINARY and frame.fin and not self._cut:
-                self._framing.weigh(frame)
-                self._link.packet(frame.get_payload_as_bytes())
-            else:
-                self._take_costly(frame, kind)
-        except Exception as exc:
-            logger.exception("what came could not be handled")
-            self._link.crashed(exc)
-
-    def _take_costly(self, frame: WSFrame, kind: WSMsgType) -> None:
-        data = frame.get_payload_as_bytes()
-        if kind is CLOSE:
-            self._framing.closed(data)
-            return
-        if kind in {BINARY, TEXT, CONTINUATION}:
-            if self._cut is not (kind is CONTINUATION):
-                self._framing.malformed("a fragment out of its place")
-                return
-            self._cut = not frame.fin
-        self._link.costly(int(kind), data, last=bool(frame.fin))  # type: ignore[call-overload]  # an IntEnum
-        if kind is PING:
-            self._framing.pong(data)
-
-
-class Parser(WSProtocol):  # type: ignore[misc]  # see the import
-    """
-    The protocol of the transport while the connection is open.
-    """
-
-    def __init__(self, framing: PicowsFraming, link: Any, *, client: bool, max_packet: int) -> None:
-        self._framing = framing
-        self._link = link
-        self._time = asyncio.get_running_loop().time
-        listener = Listener(framing, link)
-        no = False
-        super().__init__(
-            *("localhost", "/", client, lambda *handshake: listener, silent),
-            *(True, None),  # an exception ends the connection; there is no handshake to limit
-            *(no, 1, 1, WSAutoPingStrategy.PING_WHEN_IDLE),  # no pings
-            *(no, max_packet, None, READ_SIZE),  # pings are answered here; no more headers
-        )
-
-    def feed(self, data: Buffer) -> None:
-        """
-        Take what did not come from the transport.
-        """
-        rest = memoryview(data)
-        while rest:
-            room = self.get_buffer(-1)
-            size = min(len(room), len(rest))
-            room[:size] = rest[:size]
-            WSProtocol.buffer_updated(self, size)
-            rest = rest[size:]
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """
-        Parse what was read.
-        """
-        link = self._link
-        link.received_at = self._time()
-        try:
-            WSProtocol.buffer_updated(self, nbytes)
-        except Exception as exc:
-            logger.exception("what came from %s could not be handled", link.peer)
-            link.crashed(exc)
-        if self.transport.is_close_frame_sent or self._framing.outgrown:
-            self._framing.look_after()
-
-    def eof_received(self) -> None:
-        """
-        See `WebSocketLink`, as for the next ones.
-        """
-        self._link.eof_received()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._link.connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        self._link.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._link.resume_writing()
+    if mask or sum(map(len, packet)) < SHARED:
+        return bytearray().join((HEADROOM, *packet))
+    *front, last = packet
+    return (b"".join(front), last) if front and len(last) >= SHARED else (b"".join(packet),)
 
 
 class PicowsFraming(Framing):
@@ -264,8 +109,11 @@ class PicowsFraming(Framing):
         frame = self._encode(packet)
         if type(frame) is bytearray:
             self._socket.send_reuse_external_bytearray(BINARY, frame, len(HEADROOM))
+        elif len(frame) == 1:
+            self._socket.send(BINARY, cast("Buffer", frame[0]))
         else:
-            self._socket.send(BINARY, frame)
+            self._socket.send(BINARY, cast("Buffer", frame[0]), False)  # noqa: FBT003  fin
+            self._socket.send(CONTINUATION, cast("Buffer", frame[1]))
 
     def close(self, code: int, reason: str) -> None:
         self._say_close(code, reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
@@ -60,7 +60,7 @@ class WebsocketsFraming(Framing):
             self._frames.costly(frame.opcode, data, last=frame.fin)
 
     def send(self, packet: Sequence[Buffer]) -> None:
-        self._transport.write(self._encode(packet))
+        self._transport.write(cast("bytes", self._encode(packet)))
 
     def close(self, code: int, reason: str) -> None:
         self._wire.send_close(code, reason)
