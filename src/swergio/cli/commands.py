@@ -70,7 +70,7 @@ def hub(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen beyond this host without token and TLS (or CURVE).")
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell who is refused and why.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell what it uses, and whom it refuses.")] = False,
 ) -> None:
     """
     Run a hub until Ctrl-C or SIGTERM.

@@ -22,6 +22,9 @@ And how a connection ends:
 | 1009 | a packet above the limit |
 | 4401 | refused for good: the dialling side does not try again |
 
+Frames are the work of websockets, or of picows where the setting ``websocket`` allows it and it is there; the
+handshake is always that of websockets. Both ends may differ.
+
 Liveness is not judged here, and no pings are sent; pings are answered.
 """
 

@@ -45,7 +45,8 @@ async def dial(url: str, events: LinkEvents, options: LinkOptions) -> Link:
     _check_token(options.token)
     loop = asyncio.get_running_loop()
     context = client_context(options) if address.secure else None
-    link = ClientLink(address, events, options, choose(options.websocket))
+    engine = choose(options.websocket)
+    link = ClientLink(address, events, options, engine)
     with contextlib.ExitStack() as undo:
         undo.callback(link.discard)
         try:
@@ -59,6 +60,7 @@ async def dial(url: str, events: LinkEvents, options: LinkOptions) -> Link:
         if problem is not None:
             raise problem
         undo.pop_all()
+    logger.debug("frames to %s are the work of %s", address, engine.name)
     loop.call_soon(link.begin)
     return link
 

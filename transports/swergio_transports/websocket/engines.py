@@ -52,5 +52,4 @@ def _picows() -> Engine | str:
     except Exception as exc:  # noqa: BLE001  anything may have changed there
         log.warning("picows is installed, and cannot be used: %r; using websockets", exc)
         return f"the one that is installed cannot be used ({exc!r})"
-    log.debug("frames are the work of picows")
     return PICOWS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import socket
 from asyncio import AbstractServer
 
@@ -16,6 +17,8 @@ from swergio_transports.websocket.server import Reception, ServerLink
 from swergio_transports.websocket.tls import server_context
 
 BACKLOG = 1024
+
+log = logging.getLogger("swergio.websocket")
 
 
 async def listen(url: str, accept: Accept, options: LinkOptions) -> Listener:
@@ -35,8 +38,10 @@ async def listen(url: str, accept: Accept, options: LinkOptions) -> Listener:
     if not options.insecure:
         _refuse_exposure(address, numeric, options)
     context = server_context(options) if address.secure else None
-    reception = Reception(address.path, accept, options, choose(options.websocket))
-    server = await asyncio.get_running_loop().create_server(
+    engine = choose(options.websocket)
+    reception = Reception(address.path, accept, options, engine)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
         lambda: ServerLink(reception),
         numeric,
         address.port,
@@ -46,7 +51,9 @@ async def listen(url: str, accept: Accept, options: LinkOptions) -> Listener:
         ssl_shutdown_timeout=CLOSE_TIMEOUT if context else None,
     )
     port = server.sockets[0].getsockname()[1]
-    return WebSocketListener(str(address._replace(port=port)), server, reception)
+    url = str(address._replace(port=port))
+    log.info("frames at %s are the work of %s, on %s", url, engine.name, type(loop).__module__.partition(".")[0])
+    return WebSocketListener(url, server, reception)
 
 
 class WebSocketListener(Listener):
