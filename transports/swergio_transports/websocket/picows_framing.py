@@ -26,14 +26,13 @@ from websockets.utils import accept_key
 
 from swergio.hub.link import Buffer
 from swergio_transports.websocket.framing import Encode, Encoded, Engine, Frames, Framing
-from swergio_transports.websocket.picows_parser import BINARY, CLOSE, CONTINUATION, Parser, Underneath
+from swergio_transports.websocket.picows_parser import BINARY, CLOSE, CONTINUATION, LARGE, Parser, Underneath
 from swergio_transports.websocket.tcp import half_close
 from swergio_transports.websocket.wire import Wire
 
 SHARED: Final = 64 * 1024
 """Bytes from which a server's frame is kept by reference where a socket does not take it, and not copied."""
 
-LARGE: Final = 256 * 1024
 PATIENCE: Final = 1.0
 """Seconds without a `LARGE` packet after which the memory that it took is given back."""
 
@@ -66,6 +65,7 @@ class PicowsFraming(Framing):
     A parser in the link's place, and what it does not do.
 
     Attributes:
+        large_at: When a large frame last came, if the parser's memory has grown.
         outgrown: The parser's memory is larger than what comes needs, and empty.
     """
 
@@ -79,12 +79,12 @@ class PicowsFraming(Framing):
         self._encode = encode
         self._max_packet = max_packet
         self._closing = self._over = False
-        self._large_at: float | None = None
+        self.large_at: float | None = None
         self._install()
 
     def _install(self) -> None:
         self.outgrown = False
-        self._large_at = None
+        self.large_at = None
         self._parser = Parser(self, self._link, client=self._client, max_packet=self._max_packet)
         underneath = Underneath(self._transport)
         self._parser.connection_made(underneath)
@@ -132,9 +132,9 @@ class PicowsFraming(Framing):
         Note how large the packets are: the memory that a parser has read a large one into, it keeps.
         """
         if frame.payload_size >= LARGE:
-            self._large_at = self._link.received_at
-        elif self._large_at is not None and not frame.tail_size:
-            self.outgrown = self._link.received_at - self._large_at > PATIENCE
+            self.large_at = self._link.received_at
+        elif self.large_at is not None and not frame.tail_size:
+            self.outgrown = self._link.received_at - self.large_at > PATIENCE
 
     def pong(self, data: bytes) -> None:
         """

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 READ_SIZE: Final = 64 * 1024
 """Bytes that are read at once, until a packet needs more."""
 
+LARGE: Final = 256 * 1024
+"""Bytes of a frame from which it counts as a large one, for which the parser's memory has grown."""
+
 BINARY: Final = WSMsgType.BINARY
 CONTINUATION: Final = WSMsgType.CONTINUATION
 TEXT: Final = WSMsgType.TEXT
@@ -89,10 +92,11 @@ class Listener(WSListener):
         """
         try:
             kind = frame.msg_type
+            if self._framing.large_at is not None or frame.payload_size >= LARGE:
+                self._framing.weigh(frame)
             if frame.rsv1 or frame.rsv2 or frame.rsv3:
                 self._framing.malformed("reserved bits")
             elif kind is BINARY and frame.fin and not self._cut:
-                self._framing.weigh(frame)
                 self._link.packet(frame.get_payload_as_bytes())
             else:
                 self._take_costly(frame, kind)
