@@ -90,6 +90,19 @@ def memory(owner: Recorder) -> int:
     return len(link._framing._parser.get_buffer(-1))
 
 
+def test_a_listener_says_what_does_the_work(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "swergio.websocket")
+
+    async def scenario() -> None:
+        for options in (FAST, BASE):
+            await (await listen(LOOPBACK, Owners(), options)).close()
+
+    run(scenario())
+    fast, base = caplog.messages
+    assert "picows, on " in fast
+    assert "websockets, on " in base
+
+
 @pytest.mark.usefixtures("unknown")
 def test_the_base_library_does_where_picows_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("picows_framing", "picows_trial"):

@@ -27,6 +27,7 @@ class Frames(Protocol):
     What a framing tells its link. Nothing of it raises.
     """
 
+    peer: str
     received_at: float
 
     def packet(self, packet: Packet) -> None:

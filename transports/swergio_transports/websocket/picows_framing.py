@@ -9,7 +9,9 @@ told of a handshake that it would have liked. From then on bytes go from the tra
 It ends a connection itself, behind a close frame, when it sees something malformed. `Underneath` stands between it
 and the transport and keeps it from closing that, and `Parser` looks after each read whether it has sent a close frame.
 
-What it does not check is checked here: reserved bits, and that fragments follow each other.
+What it does not check is checked here: reserved bits, and that fragments follow each other. What it does otherwise
+than RFC 6455 has it, and stays: it masks with what the C library's ``rand`` gives, which can be foretold. A mask keeps
+text that a web page chose from being taken for HTTP by proxies; nothing that a page says goes through a component.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ class Listener(WSListener):
             else:
                 self._take_costly(frame, kind)
         except Exception as exc:
-            logger.exception("what came could not be handled")
+            logger.exception("what came from %s could not be handled", self._link.peer)
             self._link.crashed(exc)
 
     def _take_costly(self, frame: WSFrame, kind: WSMsgType) -> None:
