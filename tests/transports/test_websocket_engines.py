@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from swergio.errors import ConfigurationError
-from swergio.hub.link import LinkOptions
-from swergio_transports.websocket import dial, listen, picows_framing, picows_trial
+from swergio.hub.link import Buffer, LinkOptions
+from swergio_transports.websocket import dial, listen, picows_framing, picows_parser, picows_trial
 from swergio_transports.websocket.engines import _picows, choose
 from swergio_transports.websocket.link import WebSocketLink
 from tests.transports.conftest import Run
@@ -88,6 +88,36 @@ def memory(owner: Recorder) -> int:
     assert isinstance(link, WebSocketLink)
     assert isinstance(link._framing, picows_framing.PicowsFraming)
     return len(link._framing._parser.get_buffer(-1))
+
+
+def test_nothing_gets_between_the_fragments_of_a_packet(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Eager(Recorder):
+        def writable_again(self) -> None:
+            super().writable_again()
+            link_of(self).send((b"eager",))
+
+    def write_and_resume(self: picows_parser.Underneath, parts: Sequence[Buffer]) -> None:
+        writelines(self, parts)
+        framing = link_of(owners.all[0])._framing  # type: ignore[attr-defined]
+        framing.resume_writing()
+
+    owners = Owners(Eager)
+    writelines = picows_parser.Underneath.writelines
+    monkeypatch.setattr(picows_parser.Underneath, "writelines", write_and_resume)
+
+    async def scenario() -> None:
+        listener = await listen(LOOPBACK, owners, FAST)
+        here = Recorder()
+        link = await dial(listener.url, here, FAST)
+        packet = (b"x" * 10_000, b"y" * 100_000)
+        link_of(await owners.number(0)).send(packet)
+        assert await here.until_packets(2) == [b"".join(packet), b"eager"]
+        link.close()
+        await here.until_lost()
+        await owners.all[0].until_lost()
+        await listener.close()
+
+    run(scenario())
 
 
 def test_a_listener_says_what_does_the_work(run: Run, caplog: pytest.LogCaptureFixture) -> None:

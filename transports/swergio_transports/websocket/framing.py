@@ -40,6 +40,11 @@ class Frames(Protocol):
         Any other frame came but a close frame: text, a fragment, a ping or a pong.
         """
 
+    def resume_writing(self) -> None:
+        """
+        There is room to write again.
+        """
+
     def closing(self) -> None:
         """
         The peer has closed, or passed a bound: what came before is still to be handed over, and nothing may be sent.

@@ -81,6 +81,7 @@ class PicowsFraming(Framing):
         self._encode = encode
         self._max_packet = max_packet
         self._closing = self._over = False
+        self._halfway = self._resumed = False
         self.large_at: float | None = None
         self._install()
 
@@ -114,8 +115,12 @@ class PicowsFraming(Framing):
         elif len(frame) == 1:
             self._socket.send(BINARY, cast("Buffer", frame[0]))
         else:
+            self._halfway = True
             self._socket.send(BINARY, cast("Buffer", frame[0]), False)  # noqa: FBT003  fin
             self._socket.send(CONTINUATION, cast("Buffer", frame[1]))
+            self._halfway = False
+            if self._resumed:
+                self.resume_writing()
 
     def close(self, code: int, reason: str) -> None:
         self._say_close(code, reason)
@@ -128,6 +133,14 @@ class PicowsFraming(Framing):
         self._over = True
 
     # Called by the parser.
+
+    def resume_writing(self) -> None:
+        """
+        Have the owner go on, but not in the middle of a packet: a transport may call this from inside a write.
+        """
+        self._resumed = self._halfway
+        if not self._halfway:
+            self._link.resume_writing()
 
     def weigh(self, frame: WSFrame) -> None:
         """

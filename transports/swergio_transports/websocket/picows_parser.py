@@ -176,4 +176,4 @@ class Parser(WSProtocol):  # type: ignore[misc]  # see the import
         self._link.pause_writing()
 
     def resume_writing(self) -> None:
-        self._link.resume_writing()
+        self._framing.resume_writing()

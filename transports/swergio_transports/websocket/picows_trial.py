@@ -96,6 +96,9 @@ class _End(asyncio.Transport):
     def costly(self, opcode: int, data: bytes | bytearray | memoryview, *, last: bool) -> None:
         self.received += data
 
+    def resume_writing(self) -> None:
+        pass
+
     def closing(self) -> None:
         pass
 
