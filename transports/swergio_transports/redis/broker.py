@@ -19,6 +19,7 @@ from swergio_transports.redis.errors import BrokerLost, BrokerRefused, translate
 from swergio_transports.redis.node import Manners
 from swergio_transports.redis.single import Single
 from swergio_transports.redis.tls import context_of
+from swergio_transports.redis.wire import Landed
 
 __all__ = ["Broker", "ReaderEvents"]
 
@@ -46,6 +47,7 @@ class Broker:
         self._first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         manners = _manners(settings, self._address, name, tuple(scripts))
         kind = Cluster if self._address.kind is Kind.CLUSTER else Single
+        self._tasks: set[asyncio.Task[None]] = set()
         self._deployment: Deployment = kind(self._address, manners, self)
 
     # -- life -----------------------------------------------------------------------------------------------------
@@ -79,6 +81,9 @@ class Broker:
         Release everything. What waits ends with `BrokerLost`.
         """
         self._first.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._deployment.close()
 
     @property
@@ -137,12 +142,45 @@ class Broker:
             BrokerLost: A connection is not there, or broke, or a server cannot serve now: any of them may have run.
         """
         replies = await self._deployment.exchange(calls)
+        await self._teach(calls, replies)
+        return _checked(replies)
+
+    def post(self, calls: Sequence[Call | Command], landed: Landed) -> None:
+        """
+        Run all as `run_all` does, and call ``landed`` with what that would return or raise.
+
+        No task is made, and nobody has to be woken: the replies are handled in the callback that reads them.
+        """
+
+        def answered(replies: list[Any] | BrokerLost) -> None:
+            if isinstance(replies, BrokerLost) or ReplyError not in map(type, replies):
+                landed(replies)
+            elif any(map(_unknown, replies)):
+                task = asyncio.create_task(self._answer(calls, replies, landed), name="swergio redis scripts")
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            else:
+                landed(_checked_or_lost(replies))
+
+        self._deployment.post(calls, answered)
+
+    async def _answer(self, calls: Sequence[Call | Command], replies: list[Any], landed: Landed) -> None:
+        try:
+            await self._teach(calls, replies)
+        except BrokerLost as exc:
+            landed(exc)
+        else:
+            landed(_checked_or_lost(replies))
+
+    async def _teach(self, calls: Sequence[Call | Command], replies: list[Any]) -> None:
+        """
+        Put the right replies in the place of those of a server that has forgotten our scripts.
+        """
         unknown = [at for at, reply in enumerate(replies) if _unknown(reply)]
         if unknown:
             again = await self._deployment.exchange([calls[at] for at in unknown], whole=True)
             for at, reply in zip(unknown, again, strict=True):
                 replies[at] = reply
-        return [_checked(reply) for reply in replies]
 
     # -- subscriptions --------------------------------------------------------------------------------------------
 
@@ -221,10 +259,16 @@ def _unknown(reply: Any) -> bool:
     return isinstance(reply, ReplyError) and str(reply).startswith("NOSCRIPT")
 
 
-def _checked(reply: Any) -> Any:
-    if not isinstance(reply, ReplyError):
-        return reply
-    error = translated(reply)
-    if isinstance(error, BrokerLost):
-        raise error
-    return error
+def _checked(replies: Sequence[Any]) -> list[Any]:
+    checked = [translated(reply) if isinstance(reply, ReplyError) else reply for reply in replies]
+    for reply in checked:
+        if isinstance(reply, BrokerLost):
+            raise reply
+    return checked
+
+
+def _checked_or_lost(replies: Sequence[Any]) -> list[Any] | BrokerLost:
+    try:
+        return _checked(replies)
+    except BrokerLost as exc:
+        return exc

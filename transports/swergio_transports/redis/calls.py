@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from importlib import resources
 from typing import Final, NamedTuple, TypeAlias
@@ -98,17 +98,36 @@ def packed(commands: Iterable[Sequence[Word]]) -> list[Buffer]:
             small.append(pack_command(tuple(words)))  # type: ignore[arg-type]
             continue
         except TypeError:  # it has an argument in pieces, or a bytearray
-            small.append(b"*%d\r\n" % len(words))
-        for word in words:
-            for piece in _argument(word):
-                if len(piece) < COPIED:
-                    small.append(piece)
-                else:
-                    buffers += (b"".join(small), piece)
-                    small.clear()
+            pass
+        for piece in _in_pieces(words):
+            if len(piece) < COPIED:
+                small.append(piece)
+            else:
+                buffers += (b"".join(small), piece)
+                small.clear()
     if small:
         buffers.append(b"".join(small))
     return buffers
+
+
+def _in_pieces(words: Sequence[Word]) -> Iterator[Buffer]:
+    yield b"*%d\r\n" % len(words)
+    plain: list[Word] = []
+    for word in words:
+        if isinstance(word, (bytes, str, int, float)):
+            plain.append(word)
+            continue
+        if plain:
+            yield _plain(plain)
+            plain.clear()
+        yield from _argument(word)
+    if plain:
+        yield _plain(plain)
+
+
+def _plain(words: list[Word]) -> Buffer:
+    packed: bytes = pack_command(tuple(words))  # type: ignore[arg-type]
+    return packed[packed.index(b"\n") + 1 :]  # it is a part of a longer command
 
 
 def _argument(word: Word) -> list[Buffer]:

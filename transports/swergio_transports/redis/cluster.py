@@ -28,6 +28,7 @@ from swergio_transports.redis.deployment import Deployment, ReaderEvents
 from swergio_transports.redis.errors import BrokerLost, BrokerRefused
 from swergio_transports.redis.maps import Map
 from swergio_transports.redis.node import Manners, Node
+from swergio_transports.redis.wire import Landed
 
 # Not the global one: an application that seeds it draws the same with us and without.
 _chance = random.Random()
@@ -108,6 +109,20 @@ class Cluster(Deployment):
             if not left:
                 return replies
         raise BrokerLost("the cluster sends us from node to node")
+
+    def post(self, calls: Sequence[Call | Command], landed: Landed) -> None:
+        """
+        Send to each node what is its.
+        """
+        self._spawn(self._post(calls, landed))
+
+    async def _post(self, calls: Sequence[Call | Command], landed: Landed) -> None:
+        try:
+            replies = await self.exchange(calls)
+        except BrokerLost as exc:
+            landed(exc)
+        else:
+            landed(replies)
 
     async def _send(
         self,

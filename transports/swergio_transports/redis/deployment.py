@@ -10,6 +10,7 @@ from swergio.errors import SwergioError
 from swergio_transports.redis.calls import Call, Command
 from swergio_transports.redis.limits import LARGEST, Server
 from swergio_transports.redis.node import Node
+from swergio_transports.redis.wire import Landed
 
 
 class ReaderEvents(Protocol):
@@ -106,6 +107,12 @@ class Deployment(ABC):
     @property
     def _servers(self) -> list[Server]:
         return [node.server for node in self.nodes if node.server is not None]
+
+    @abstractmethod
+    def post(self, calls: Sequence[Call | Command], landed: Landed) -> None:
+        """
+        Send calls at once; ``landed`` takes what `exchange` returns or raises, and may be called before this returned.
+        """
 
     @abstractmethod
     async def exchange(self, calls: Sequence[Call | Command], *, whole: bool = False) -> list[Any]:

@@ -25,7 +25,7 @@ from swergio_transports.redis.dialing import Identity, WireT, dial
 from swergio_transports.redis.errors import BrokerLost, BrokerRefused, translated
 from swergio_transports.redis.limits import Server, identify, inspect
 from swergio_transports.redis.reader import Reader
-from swergio_transports.redis.wire import Wire
+from swergio_transports.redis.wire import Flight, Landed, Wire
 
 # Not the global one: an application that seeds it draws the same with us and without.
 _chance = random.Random()
@@ -168,6 +168,17 @@ class Node:
         if self._commands is None:
             raise BrokerLost(self._problem)
         return self._commands.send(commands)
+
+    def post(self, commands: Sequence[Sequence[Word]], landed: Landed) -> None:
+        """
+        Write commands, and call ``landed`` with their replies, or with why there are none; see `send`.
+
+        Raises:
+            BrokerLost: There is no connection now, and ``landed`` is not called.
+        """
+        if self._commands is None:
+            raise BrokerLost(self._problem)
+        self._commands.write(commands, (Flight(len(commands), landed),))
 
     # -- subscriptions --------------------------------------------------------------------------------------------
 

@@ -1,4 +1,8 @@
-"""Writing: everything that is ready goes out in one round trip, and a few of them are under way at a time."""
+"""Writing: everything that is ready goes out in one round trip, and a few of them are under way at a time.
+
+Nothing waits for a round trip: its replies are settled in the callback that reads them, and what is ready by then goes
+out in the same callback. A task for each cost two turns of the loop for each message of a conversation.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from swergio_transports.redis.broker import Broker
@@ -39,7 +44,7 @@ class Rounds:
         self._settled = settled
         self._stands = stands
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._under_way = 0
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
         self._connected = False
@@ -57,30 +62,33 @@ class Rounds:
         """
         Write what there is, if there is a connection.
         """
-        while self._connected and len(self._tasks) < UNDER_WAY and not self._closed:
+        while self._connected and self._under_way < UNDER_WAY and not self._closed:
             jobs = self._sender.collect(self._loop.time())
             if not jobs:
                 break
-            task = asyncio.create_task(self._carry(jobs, self._age), name="swergio redis round")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._under_way += 1
+            self._broker.post([job.call for job in jobs], partial(self._landed, jobs, self._age))
         self._wait()
 
-    async def _carry(self, jobs: Sequence[Job], age: int) -> None:
-        replies: Sequence[Any]
-        try:
-            replies = await self._broker.run_all([job.call for job in jobs])
-        except BrokerLost as exc:
-            if age == self._age:
-                logger.debug("what was under way is sent again: %s", exc)
-                self.broke()
-                self._loop.call_later(_chance.uniform(0, PAUSE), self._go_on)
-            return
-        if age != self._age:
+    def _landed(self, jobs: Sequence[Job], age: int, replies: list[Any] | BrokerLost) -> None:
+        if age != self._age or self._closed:
             return  # it was taken back meanwhile
+        self._under_way -= 1
+        if isinstance(replies, BrokerLost):
+            logger.debug("what was under way is sent again: %s", replies)
+            self.broke()
+            self._loop.call_later(_chance.uniform(0, PAUSE), self._go_on)
+            return
         self._sender.settle(jobs, replies, self._loop.time())
-        self._loop.call_soon(self.pump)
         self._settled()
+        self.pump()
+
+    @property
+    def idle(self) -> bool:
+        """
+        Whether nothing is under way.
+        """
+        return not self._under_way
 
     def _go_on(self) -> None:
         if self._stands():  # else it is begun when all is looked at again
@@ -91,6 +99,7 @@ class Rounds:
         What was under way may be lost: offer it again, once a connection stands.
         """
         self._age += 1
+        self._under_way = 0
         self._connected = False
         self._sender.broke()
 
@@ -107,13 +116,10 @@ class Rounds:
         self._timer = None
         self.pump()
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """
         Cease.
         """
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -23,7 +23,7 @@ from swergio.outbox import Channel, Outbound, Outbox
 from swergio.transport import Events
 from swergio_transports.redis import entries
 from swergio_transports.redis.access import Access
-from swergio_transports.redis.calls import Call, Command
+from swergio_transports.redis.calls import COPIED, Call, Command
 from swergio_transports.redis.errors import BrokerRefused
 from swergio_transports.redis.keys import LogKeys
 from swergio_transports.redis.scripts import script
@@ -164,6 +164,9 @@ class Sender:
         header = (self._instance, batch.channel.number, after, first, count, batch.room, batch.channel.to)
         frame = entries.batch(header, payload, aligned=batch.aligned)
         size = entries.cost(count, payload)
+        head = len(frame[0])
+        # A command without arguments in pieces is packed in C, at a tenth of the time.
+        whole = b"".join(frame) if size < COPIED else frame
         if self._loose:
             flags |= Flag.LOOSE
         if size > entries.INLINE:
@@ -173,8 +176,8 @@ class Sender:
             script("append"),
             keys,
             (
-                source, after, first, last, count, flags, size, self._limits.room, self._limits.history, len(frame[0]),
-                self._verb, self._instance, frame, way.origin,
+                source, after, first, last, count, flags, size, self._limits.room, self._limits.history, head,
+                self._verb, self._instance, whole, way.origin,
             ),
         )  # fmt: skip
 

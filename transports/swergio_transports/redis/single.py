@@ -11,8 +11,10 @@ from swergio.errors import ConnectFailed
 from swergio_transports.redis.address import Address, Kind, Place, shown
 from swergio_transports.redis.calls import Call, Command
 from swergio_transports.redis.deployment import Deployment, ReaderEvents
+from swergio_transports.redis.errors import BrokerLost
 from swergio_transports.redis.node import Manners, Node
 from swergio_transports.redis.sentinels import Sentinels
+from swergio_transports.redis.wire import Landed
 
 LOOK: Final = 1.0
 """Seconds between questions to the sentinels: a master that hangs, or is cut off with us, says nothing itself."""
@@ -64,6 +66,15 @@ class Single(Deployment):
         Send all in one write.
         """
         return [await reply for reply in self._node.send([call.words(whole=whole) for call in calls])]
+
+    def post(self, calls: Sequence[Call | Command], landed: Landed) -> None:
+        """
+        Send all in one write.
+        """
+        try:
+            self._node.post([call.words() for call in calls], landed)
+        except BrokerLost as exc:
+            landed(exc)
 
     async def subscribe(self, channels: Sequence[bytes]) -> None:
         """

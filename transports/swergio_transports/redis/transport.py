@@ -84,7 +84,7 @@ class RedisTransport(Transport):
         self._tasks: set[asyncio.Task[None]] = set()
         self._awaited: deque[tuple[list[tuple[Channel, int]], Callable[[], Any]]] = deque()
         self._entered = self._down = self._closing = False
-        self._turn_used = self._more = False
+        self._soon = False
 
     # -- connecting -----------------------------------------------------------------------------------------------
 
@@ -264,20 +264,17 @@ class RedisTransport(Transport):
 
     def wake(self) -> None:
         """
-        Write at once; what else is sent in this turn of the loop travels together at its end.
+        Write at once if nothing is under way; else what is sent in this turn of the loop travels together at its end.
         """
-        if self._turn_used:
-            self._more = True
-            return
-        self._turn_used = True
-        self._loop.call_soon(self._turn_over)
-        self._rounds.pump()
+        if self._rounds.idle:
+            self._rounds.pump()
+        elif not self._soon:
+            self._soon = True
+            self._loop.call_soon(self._turn_over)
 
     def _turn_over(self) -> None:
-        self._turn_used = False
-        if self._more:
-            self._more = False
-            self._rounds.pump()
+        self._soon = False
+        self._rounds.pump()
 
     def withdraw(self, channel: int, number: int) -> None:
         self._sender.withdraw(channel, number)
@@ -367,7 +364,7 @@ class RedisTransport(Transport):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._rounds.close()
+        self._rounds.close()
         await self._filling.close()
         await self._reports.close()
         if self._entered and self._stands.is_set():

@@ -1,8 +1,10 @@
 """One connection to one server: commands out, replies and messages in; it knows when it is dead.
 
 Theory of operation. Replies come in the order of the commands, so that any number of callers share the connection,
-each with a future in a queue. Messages of subscriptions come between them, marked by the protocol (RESP3). Bytes go
-from the transport into hiredis' parser and its objects on to whoever waits, inside one callback.
+each with a place in a queue: a future for one reply, or a flight for all those of one write, which calls back when the
+last one is there (a future and a task for each would cost as much as everything else). Messages of subscriptions come
+between them, marked by the protocol (RESP3). Bytes go from the transport into hiredis' parser and its objects on to
+whoever waits, inside one callback.
 
 redis-py's own connections are not used, for what they do when a connection is bad (measured with 8.1.0): pub/sub takes
 ETIMEDOUT of a dead socket for "no message yet", so that ``listen()`` holds the event loop for ever; it resubscribes
@@ -21,8 +23,8 @@ import struct
 import sys
 import threading
 from collections import deque
-from collections.abc import Sequence
-from typing import Any, Final, cast
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias, cast
 
 from hiredis import ProtocolError, PushNotification, Reader, ReplyError
 
@@ -41,6 +43,9 @@ logger = logging.getLogger("swergio.redis")
 
 _NOTHING: Final = object()
 
+Landed: TypeAlias = Callable[[list[Any] | BrokerLost], None]
+"""Takes the replies to some commands, or why there are none. It must not raise."""
+
 
 class _ReadBuffer(threading.local):
     def __init__(self) -> None:
@@ -48,6 +53,23 @@ class _ReadBuffer(threading.local):
 
 
 _read_buffer = _ReadBuffer()  # one of all connections of a thread: it is filled and parsed in one step
+
+
+class Flight:
+    """
+    Commands that were written together.
+
+    Args:
+        count: How many.
+        landed: Called once: with all replies, or with why there are none.
+    """
+
+    __slots__ = ("count", "landed", "replies")
+
+    def __init__(self, count: int, landed: Landed) -> None:
+        self.count = count
+        self.landed = landed
+        self.replies: list[Any] = []
 
 
 class Wire(asyncio.BufferedProtocol):
@@ -71,7 +93,7 @@ class Wire(asyncio.BufferedProtocol):
         self._dead_after = dead_after
         self._parser = Reader(notEnoughData=_NOTHING)
         self._parser.setmaxbuf(READ_SIZE)
-        self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._waiting: deque[asyncio.Future[Any] | Flight] = deque()
         self._transport: asyncio.Transport | None = None
         self._reason = "the server closed the connection"
         self._heard = self._looked = self._loop.time()
@@ -93,13 +115,13 @@ class Wire(asyncio.BufferedProtocol):
         self.write(commands, futures)
         return futures
 
-    def write(self, commands: Sequence[Sequence[Word]], futures: Sequence[asyncio.Future[Any]]) -> None:
+    def write(self, commands: Sequence[Sequence[Word]], waiting: Sequence[asyncio.Future[Any] | Flight]) -> None:
         """
-        Write commands whose replies are for ``futures``; see `send`.
+        Write commands whose replies are for those who are ``waiting``; see `send`.
         """
         if self._transport is None or self.closed.done():
             raise BrokerLost(self.closed.result() if self.closed.done() else "not connected")
-        self._waiting.extend(futures)
+        self._waiting.extend(waiting)
         buffers = packed(commands)
         if len(buffers) > 1 and sys.version_info >= (3, 12):
             self._transport.writelines(buffers)
@@ -197,9 +219,17 @@ class Wire(asyncio.BufferedProtocol):
         if not self._waiting:
             self.abort(f"the server sent what nobody asked for: {str(reply)[:80]}")
             return
-        future = self._waiting.popleft()
-        if not future.done():
-            future.set_result(reply)
+        waiting = self._waiting[0]
+        if type(waiting) is Flight:
+            waiting.replies.append(reply)
+            if len(waiting.replies) == waiting.count:
+                self._waiting.popleft()
+                waiting.landed(waiting.replies)
+            return
+        self._waiting.popleft()
+        assert isinstance(waiting, asyncio.Future)
+        if not waiting.done():
+            waiting.set_result(reply)
 
     # -- its end --------------------------------------------------------------------------------------------------
 
@@ -211,11 +241,13 @@ class Wire(asyncio.BufferedProtocol):
             self._timer.cancel()
         if self._transport is not None:
             self._transport.abort()
-        waiting, self._waiting = self._waiting, deque()
-        for future in waiting:
-            if not future.done():
-                future.set_exception(BrokerLost(self._reason))
-                future.exception()  # whoever waited may be gone: that is no mistake
+        left, self._waiting = self._waiting, deque()
+        for waiting in left:
+            if isinstance(waiting, Flight):
+                waiting.landed(BrokerLost(self._reason))
+            elif not waiting.done():
+                waiting.set_exception(BrokerLost(self._reason))
+                waiting.exception()  # whoever waited may be gone: that is no mistake
 
     def _look(self) -> None:
         """
