@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from swergio.messages import Instance
@@ -23,6 +24,30 @@ class Limits:
     history: int
 
 
+class Clock:
+    """
+    The server's time, as far as it is known: entries are dated with it, so that their age can be asked for.
+
+    A script that asked for it with each entry would take a fifth longer.
+    """
+
+    def __init__(self) -> None:
+        self._ahead = time.time() - time.monotonic()
+
+    def set(self, milliseconds: int) -> None:
+        """
+        The server has just said what time it is.
+        """
+        self._ahead = milliseconds / 1000 - time.monotonic()
+
+    @property
+    def milliseconds(self) -> int:
+        """
+        The time of now.
+        """
+        return int((time.monotonic() + self._ahead) * 1000)
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """
@@ -36,6 +61,7 @@ class Access:
         verb: The command that publishes.
         limits: Of every log.
         loose: Nothing is kept to recover from.
+        clock: The server's.
     """
 
     instance: Instance
@@ -45,6 +71,7 @@ class Access:
     verb: str
     limits: Limits
     loose: bool
+    clock: Clock = field(default_factory=Clock)
 
     async def all(self, calls: Sequence[Call | Command]) -> list[Any]:
         """

@@ -18,7 +18,6 @@ class LogKeys(NamedTuple):
 
     meta: bytes
     log: bytes
-    sources: bytes
     members: bytes
     cursors: bytes
     kept: bytes

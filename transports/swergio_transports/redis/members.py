@@ -56,10 +56,18 @@ def noted(data: bytes) -> tuple[Member, bool]:
 
 def positions(flat: Iterable[Any]) -> list[Position]:
     """
-    Read the positions that scripts return: source and where it stands, in turn.
+    Read the positions in meta, which scripts return as field and value in turn.
     """
     items = iter(flat)
-    return [_position(source.decode(), value.decode()) for source, value in zip(items, items, strict=True)]
+    pairs = zip(items, items, strict=True)
+    return [_position(field[1:].decode(), value.decode()) for field, value in pairs if field.startswith(b">")]
+
+
+def source(instance: str, channel: int) -> str:
+    """
+    Return how meta calls a source.
+    """
+    return f">{instance}/{channel}"
 
 
 def _position(source: str, value: str) -> Position:

@@ -22,6 +22,7 @@ from swergio.outbox import Lane
 from swergio.transport import Manner, Member, Mode, Will
 from swergio_transports.redis import entries, members
 from swergio_transports.redis.access import Access
+from swergio_transports.redis.appending import Appending
 from swergio_transports.redis.calls import Call, Command
 from swergio_transports.redis.keys import LogKeys
 from swergio_transports.redis.scripts import script
@@ -115,12 +116,13 @@ class Presence:
         Renew what says so. Return whether it was there still, and who may be gone.
         """
         keys = (self._keys.alive(self._instance), self._keys.record(self._instance))
-        there, overdue = await self._all(
+        there, (now, *overdue) = await self._all(
             [
                 Call(script("beat"), keys, (self.own.life, self._grace)),
                 Call(script("register"), (self._keys.registry,), (self._instance, self._grace)),
             ]
         )
+        self._access.clock.set(now)
         return bool(there), [instance.decode() for instance in overdue if instance.decode() != self._instance]
 
     async def note_room(self, room: str, manner: Manner | None) -> None:
@@ -222,9 +224,9 @@ class Presence:
             await self._left(room, group)
         # Where senders stood stays: if the instance was only away, it is told what it missed.
         logs = [self._keys.lane(instance, lane) for lane in Lane]
-        rest = [key for log in logs for key in log[:6] if key != log.sources]
-        bury = (self._keys.record(instance), self._keys.alive(instance), *rest)
-        buried = await self._broker.run(script("bury"), bury, (life,))
+        rest = [key for log in logs for key in (log.log, log.members, log.cursors, log.kept)]
+        bury = (self._keys.record(instance), *(log.meta for log in logs), self._keys.alive(instance), *rest)
+        buried = await self._broker.run(script("bury"), bury, (life, len(logs)))
         if buried:
             await self._broker.ask(self._keys.registry, "ZREM", self._keys.registry, instance)
 
@@ -272,23 +274,10 @@ class Presence:
         if to is not None:
             names = [to] if "#" in to else [name.decode() for name in await self._instances(to)]
             logs = [self._keys.lane(name, Lane.DIRECT) for name in names]
-        header = (instance, channel, number - 1, number, 1, room, to)
-        frame = entries.batch(header, [payload])
-        size = entries.cost(1, [payload])
+        said = entries.Delivery(instance, channel, number - 1, number, 1, room, to)
         flags = Flag.BEGINS | (Flag.INBOX if to is not None else 0)
-        about = (
-            f"{instance}/{channel}",
-            number - 1,
-            number,
-            number,
-            1,
-            flags,
-            size,
-            2**53,
-            self._access.limits.history,
-            len(frame[0]),
-        )
-        await self._all([Call(script("append"), keys, (*about, self._verb, instance, frame, 0)) for keys in logs])
+        append = Appending(self._access, limit=2**53)
+        await self._all([append.call(keys, said, [payload], flags) for keys in logs])
 
     async def _instances(self, name: str) -> list[bytes]:
         key = self._keys.instances(name)

@@ -21,9 +21,10 @@ from swergio.codec.batch import Batch
 from swergio.codec.frames import Buffer
 from swergio.outbox import Channel, Outbound, Outbox
 from swergio.transport import Events
-from swergio_transports.redis import entries
+from swergio_transports.redis import entries, members
 from swergio_transports.redis.access import Access
-from swergio_transports.redis.calls import COPIED, Call, Command
+from swergio_transports.redis.appending import Appending
+from swergio_transports.redis.calls import Call, Command
 from swergio_transports.redis.errors import BrokerRefused
 from swergio_transports.redis.keys import LogKeys
 from swergio_transports.redis.scripts import script
@@ -51,9 +52,8 @@ class Sender:
         self._outbox = outbox
         self._events = events
         self._keys = access.keys
-        self._limits = access.limits
         self._verb = access.verb
-        self._loose = access.loose
+        self._appending = Appending(access)
         self._active: dict[Way, None] = {}
         self._chores: deque[Job] = deque()
         self._observations: deque[Job] = deque()
@@ -160,26 +160,9 @@ class Sender:
         payload: Sequence[Buffer],
     ) -> Call:
         after, first, last = numbers
-        count = last - first + 1
-        header = (self._instance, batch.channel.number, after, first, count, batch.room, batch.channel.to)
-        frame = entries.batch(header, payload, aligned=batch.aligned)
-        size = entries.cost(count, payload)
-        head = len(frame[0])
-        # A command without arguments in pieces is packed in C, at a tenth of the time.
-        whole = b"".join(frame) if size < COPIED else frame
-        if self._loose:
-            flags |= Flag.LOOSE
-        if size > entries.INLINE:
-            flags |= Flag.LARGE
-        source = f"{self._instance}/{batch.channel.number}"
-        return Call(
-            script("append"),
-            keys,
-            (
-                source, after, first, last, count, flags, size, self._limits.room, self._limits.history, head,
-                self._verb, self._instance, whole, way.origin,
-            ),
-        )  # fmt: skip
+        channel = way.channel
+        said = entries.Delivery(self._instance, channel.number, after, first, last - first + 1, batch.room, channel.to)
+        return self._appending.call(keys, said, payload, flags, origin=way.origin, aligned=batch.aligned)
 
     # -- what came of it ------------------------------------------------------------------------------------------
 
@@ -347,7 +330,7 @@ class Sender:
             if way.appended and (channel.to is None or "#" in channel.to):
                 keys = self._keys.lane(channel.to, channel.lane) if channel.to else self._keys.room(channel.room or "")
                 frame = entries.mark(self._instance, channel.number, way.appended, str(way.origin))
-                source = f"{self._instance}/{channel.number}"
+                source = members.source(self._instance, channel.number)
                 size = entries.cost(1, ())
                 arguments = (source, way.appended, way.origin, size, self._verb, frame)
                 calls.append(Call(script("mark"), keys, arguments))

@@ -1,6 +1,7 @@
 -- Append a batch to a log, unless it is there already: whoever does not know whether it was may ask again.
 --
--- ARGV: source, after, first, last, count, flags, size, limit, history, head, verb, sender, frame, origin
+-- ARGV: source, after, last, count, flags, size, limit, history, head, verb, sender, frame, origin, milliseconds
+--   source   as the field in meta
 --   after    the number of the source's message before, whose batch must be the last one there
 --   flags    sum of: 1 it is the first that its sender has not acknowledged, so what was there before may be lost
 --                    2 a request, for which somebody must be there to answer
@@ -12,66 +13,81 @@
 --   size     what it counts for; limit: what members may be behind; history: what stays though nobody needs it
 --   head     bytes of the frame before its payload
 --   origin   base of the log that acknowledged the message before, for members who wonder whether they had that
+--   milliseconds  the time, as far as the sender knows the server's
 -- Returns {code, detail}: 0 it is there (base of the log); 1 full (the slowest member); 2 nobody would get it;
 --   3 the one before it is missing (the last number there); 4 a part of it is there (the last number there);
 --   5 a group shares messages, and this is a batch of several
---
--- A call inside a script costs 1.5 µs, formatting a number almost as much: the common case makes eight calls.
 
-local source, sender, verb, frame = ARGV[1], ARGV[12], ARGV[11], ARGV[13]
-local last, flags, size = tonumber(ARGV[4]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local source, verb, sender, frame, milliseconds = ARGV[1], ARGV[10], ARGV[11], ARGV[12], ARGV[14]
+local last, count, flags, size = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 
 local function flag(bit_) return bit.band(flags, bit_) ~= 0 end
 
-local stood = redis.call('HGET', KEYS[3], source)
-local known = stood and tonumber(string.match(stood, '^%d+')) or 0
-if known >= last then return {0, tonumber(redis.call('HGET', KEYS[1], 'base') or 0)} end
-if known >= tonumber(ARGV[3]) then return {4, known} end
+local meta = redis.call('HMGET', KEYS[1], 'base', 'top', 'trimmed', 'floor', 'kinds', 'fresh', source)
+local base, stood = tonumber(meta[1] or 0), meta[7]
+local known = number_of(stood)
+if known >= last then return {0, base} end
+if known > last - count then return {4, known} end
 if flag(4) then return {2, 0} end
 if known ~= tonumber(ARGV[2]) and not flag(1) then return {3, known} end
 
-local slowest = redis.call('ZRANGE', KEYS[5], 0, 0, 'WITHSCORES')
+local letters, who = string.match(meta[5] or ' ', '^(%a*) (.*)$')
 if flag(16) then
-  if not slowest[1] then return {2, 0} end
-elseif flag(2) then
-  local answers, members = false, redis.call('HGETALL', KEYS[4])
-  for at = 1, #members, 2 do
-    local mode, echo = string.match(members[at + 1], '^%d+ %d+ (%a+) (%d)')
-    answers = answers or mode ~= 'observer' and (members[at] ~= sender or echo == '1')
-  end
-  if not answers then return {2, 0} end
+  if letters == '' then return {2, 0} end
+elseif flag(2) and (who == '' or who == sender) then
+  return {2, 0}
 end
 
-local base, top, stale, more = open('groups', 'whole', 'lossy', 'skip', 'trimmed')
-local groups, whole, lossy, skip, trimmed = unpack(more, 4, 8)
-trimmed = trimmed or base
-local limit = tonumber(ARGV[8])
+if not meta[1] then base = begin() end
+local top, trimmed, floor = tonumber(meta[2] or base), tonumber(meta[3] or base), tonumber(meta[4])
+local limit, shown, looked = tonumber(ARGV[7]), 0, false
 if flag(64) then
   -- What is too large to be published is there to be fetched, for a short while.
-  local threshold, shown = -1, 0
-  if flag(32) then threshold, shown = math.max(0, top - limit), ARGV[10] end
-  store(top, threshold, trimmed, size, ARGV[5], sender, frame, shown, verb)
+  if flag(32) then
+    shown = tonumber(ARGV[9])
+    store(text(top) .. '-' .. milliseconds, math.max(0, top - limit), ARGV[6] .. ' ' .. ARGV[4] .. ' ' .. sender, frame)
+  end
 else
-  local floor = tonumber(slowest[2] or top)
-  local behind = top - floor
-  if floor < base then behind = behind - (skip or 0) end
-  if behind >= limit then return {1, slowest[1]} end
-  if groups and ARGV[5] ~= '1' then return {5, 0} end
-  local history = tonumber(ARGV[9])
-  if lossy then history = math.max(history, math.floor(limit / 4)) end -- the most that they may keep
+  local groups, threshold = string.find(letters, 'g'), 0
+  if groups and count ~= 1 then return {5, 0} end
+  local trim = top - trimmed + size > TRIM
+  if trim or not floor or top - floor >= limit then
+    local slowest = redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')
+    looked, floor = true, tonumber(slowest[2] or top)
+    local behind = top - floor
+    if floor < base then behind = behind - (redis.call('HGET', KEYS[1], 'skip') or 0) end
+    if behind >= limit then return {1, slowest[1]} end
+    if trim then
+      local history = tonumber(ARGV[8])
+      if string.find(letters, 'l') then history = math.max(history, math.floor(limit / 4)) end -- the most they may keep
+      threshold, trimmed = math.max(0, math.min(floor, top - history)), top
+    end
+  end
   -- Those who share get it when they ask, and only one of them.
-  local shown = (flag(32) or (groups and not whole)) and ARGV[10] or 0
-  local threshold = math.max(0, math.min(floor, top - history))
-  local time = store(top, threshold, trimmed, size, ARGV[5], sender, frame, shown, verb)
-  if flag(8) then redis.call('SET', KEYS[6], struct.pack('>I8I8I8I8', top, size, time, 0) .. frame, 'EX', LIFETIME) end
+  if flag(32) or (groups and not string.find(letters, 'w')) then shown = tonumber(ARGV[9]) end
+  store(text(top) .. '-' .. milliseconds, threshold, ARGV[6] .. ' ' .. ARGV[4] .. ' ' .. sender, frame)
 end
-local stands = ARGV[4]
-if stood then
+local message = published(top, size, milliseconds, frame, shown)
+redis.call(verb, KEYS[6], message)
+if flag(8) and not flag(64) then
+  if shown > 0 then message = published(top, size, milliseconds, frame, 0) end
+  redis.call('SET', KEYS[5], message, 'EX', LIFETIME)
+end
+
+local stands = ARGV[3]
+if stood and not tonumber(stood) then
   stands = string.gsub(stood, '^%d+', stands)
-elseif ARGV[2] ~= '0' then
-  stands = stands .. ' ' .. ARGV[2] .. ' ' .. ARGV[14]
+elseif not stood and ARGV[2] ~= '0' then
+  stands = stands .. ' ' .. ARGV[2] .. ' ' .. ARGV[13]
 end
-redis.call('HSET', KEYS[3], source, stands)
-if stale or not stood then touch() end
+if looked then
+  redis.call(
+    'HSET', KEYS[1], 'top', text(top + size), source, stands, 'trimmed', text(trimmed), 'floor', text(floor)
+  )
+else
+  redis.call('HSET', KEYS[1], 'top', text(top + size), source, stands)
+end
+local seconds = milliseconds / 1000
+if not stood or seconds - (meta[6] or 0) > FRESH then touch(seconds) end
 if flag(64) and flag(32) then redis.call('EXPIRE', KEYS[2], FRESH) end
 return {0, base}

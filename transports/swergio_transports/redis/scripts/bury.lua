@@ -1,9 +1,16 @@
 -- Remove what is left of an instance that was given up, unless it is there again.
 --
--- KEYS: record, and what else there is of it. ARGV: life
+-- KEYS: record, the meta of the lanes of its inbox, and what else there is of it. ARGV: life, lanes
 -- Returns 1 if it is gone.
+--
+-- Where senders stood, in the meta of lanes, stays: if the instance was only away, it is told what it missed.
 
-local life = redis.call('HGET', KEYS[1], 'life')
+local life, lanes = redis.call('HGET', KEYS[1], 'life'), tonumber(ARGV[2])
 if life and (life ~= ARGV[1] or redis.call('HEXISTS', KEYS[1], 'dead') == 0) then return 0 end
-redis.call('DEL', unpack(KEYS))
+for lane = 2, lanes + 1 do
+  redis.call(
+    'HDEL', KEYS[lane], 'base', 'top', 'trimmed', 'floor', 'kinds', 'fresh', 'order', 'prior', 'skip'
+  )
+end
+redis.call('DEL', KEYS[1], unpack(KEYS, lanes + 2))
 return 1

@@ -6,7 +6,7 @@
 local group = ARGV[1]
 local idle = tonumber(redis.call('HGET', KEYS[1], 'idle ' .. group) or nil)
 if not idle then return {} end
-if now - idle < ARGV[2] * 1000 then return false end
+if now() - idle < ARGV[2] * 1000 then return false end
 local left = {}
 local function tell(entry)
   if not string.match(entry[2][1], '^%d+ 0 ') then table.insert(left, string.sub(entry[2][2], 1, 4096)) end
@@ -22,7 +22,8 @@ repeat
   for _, entry in ipairs(entries) do tell(entry) end
 until #entries == 0
 redis.call('XGROUP', 'DESTROY', KEYS[2], group)
-redis.call('ZREM', KEYS[5], '/' .. group)
+redis.call('ZREM', KEYS[4], '/' .. group)
 redis.call('HDEL', KEYS[1], 'idle ' .. group, 'end ' .. group)
 if redis.call('HINCRBY', KEYS[1], 'groups', -1) <= 0 then redis.call('HDEL', KEYS[1], 'groups') end
+survey()
 return left

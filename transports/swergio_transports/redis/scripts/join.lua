@@ -8,7 +8,7 @@
 --   next      the place that the member has come to; place: up to where it has consumed
 --   start     where the group begins if there is none of that name, 0 for the end
 --   note      published for those who watch, if it is new
--- Returns {base, top, positions}: positions as in the hash of sources, flat
+-- Returns {base, top, meta}: in which the positions of the sources are
 
 local instance, life, manner = ARGV[1], ARGV[2], ARGV[3]
 local reliable, known, seen = ARGV[4] == '1', tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -18,35 +18,35 @@ local base, top = open()
 if known ~= 0 and top < seen then
   -- A failover lost what the member has seen: what follows is another log. What is left can still be read.
   -- It begins above whatever others may have seen.
-  local new = math.max(now, seen + 2 ^ 32)
+  local new = math.max(now(), seen + 2 ^ 32)
   redis.call('HSET', KEYS[1], 'base', text(new), 'top', text(new), 'prior', text(base), 'skip', text(new - top))
   base, top = new, new
 end
-local former = redis.call('HGET', KEYS[4], instance)
+local former = redis.call('HGET', KEYS[3], instance)
 local order = former and string.match(former, '^(%d+)') or redis.call('HINCRBY', KEYS[1], 'order', 1)
-redis.call('HSET', KEYS[4], instance, order .. ' ' .. life .. ' ' .. manner)
+redis.call('HSET', KEYS[3], instance, order .. ' ' .. life .. ' ' .. manner)
 local group = ARGV[10]
 if group ~= '' then
-  redis.call('ZREM', KEYS[5], instance)
-  if redis.call('ZSCORE', KEYS[5], '/' .. group) == false then
+  redis.call('ZREM', KEYS[4], instance)
+  if redis.call('ZSCORE', KEYS[4], '/' .. group) == false then
     local start = ARGV[11] ~= '0' and ARGV[11] or text(top)
     redis.call('XGROUP', 'CREATE', KEYS[2], group, start .. '-0', 'MKSTREAM')
     redis.call('HSET', KEYS[1], 'end ' .. group, start)
     redis.call('HINCRBY', KEYS[1], 'groups', 1)
-    redis.call('ZADD', KEYS[5], start, '/' .. group)
+    redis.call('ZADD', KEYS[4], start, '/' .. group)
   end
   redis.call('HDEL', KEYS[1], 'idle ' .. group)
 elseif not reliable then
-  redis.call('ZREM', KEYS[5], instance)
+  redis.call('ZREM', KEYS[4], instance)
 else
   local place = top
   if known ~= 0 then
     local lowest = tonumber(redis.call('HGET', KEYS[1], 'prior') or base)
     place = math.max(lowest, math.min(tonumber(ARGV[9]), top))
   end
-  redis.call('ZADD', KEYS[5], text(place), instance)
+  redis.call('ZADD', KEYS[4], text(place), instance)
 end
 survey()
-touch()
-if not former then redis.call(ARGV[7], KEYS[8], ARGV[8]) end
-return {base, top, redis.call('HGETALL', KEYS[3])}
+touch(now() / 1000000)
+if not former then redis.call(ARGV[7], KEYS[7], ARGV[8]) end
+return {base, top, redis.call('HGETALL', KEYS[1])}

@@ -9,7 +9,7 @@ local till, history = tonumber(ARGV[1]), tonumber(ARGV[2])
 local last, age = tonumber(ARGV[3]), tonumber(ARGV[4])
 if till == 0 then till = select(2, open()) end
 local place, over = till, 0
-local oldest = now / 1000 - age
+local oldest = now() / 1000 - age
 local before = text(till)
 while true do
   -- An id without its second part is the lowest of that place.
