@@ -8,8 +8,18 @@ from typing import Final
 
 from swergio_transports.redis.calls import Script
 
-OF_LOGS: Final = ("append", "disband", "join", "leave", "mark", "past", "state", "trim", "work")
-"""They share ``prelude.lua``, and the keys that it explains."""
+OF_LOGS: Final = {
+    "append": (),
+    "disband": ("groups",),
+    "join": ("log", "groups"),
+    "leave": ("groups",),
+    "mark": ("log",),
+    "past": ("log",),
+    "state": (),
+    "trim": (),
+    "work": ("groups",),
+}
+"""They begin with ``prelude.lua``, and so share the keys that it explains; then comes what only some of them need."""
 
 OTHERS: Final = ("beat", "bury", "condemn", "name", "register", "report")
 
@@ -19,7 +29,8 @@ def script(name: str) -> Script:
     """
     Return one of them.
     """
-    return Script(_text("prelude") + "\n" + _text(name) if name in OF_LOGS else _text(name))
+    parts = ("prelude", *OF_LOGS[name]) if name in OF_LOGS else ()
+    return Script("\n".join(map(_text, (*parts, name))))
 
 
 def scripts() -> list[Script]:

@@ -201,11 +201,12 @@ class Sender:
         if isinstance(reply, BrokerRefused):
             self._refused(way, item, job, reply, now)
             return
-        code, detail = reply
-        if code == Code.THERE:
-            way.origin = detail or way.origin
+        if type(reply) is bytes:  # it is there, in the log with this base
+            way.origin = int(reply) or way.origin
             self._there(way, item, job)
-        elif code == Code.NOBODY:
+            return
+        code, detail = reply
+        if code == Code.NOBODY:
             self._not_there(way, item, job, now)
         elif item.place is Place.FLYING:
             item.place = Place.WAITING

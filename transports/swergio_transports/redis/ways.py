@@ -31,10 +31,9 @@ class Flag(IntEnum):
 
 class Code(IntEnum):
     """
-    What ``scripts/append.lua`` answers.
+    What ``scripts/append.lua`` answers, if it does not answer that the batch is there.
     """
 
-    THERE = 0
     FULL = 1
     NOBODY = 2
     BEHIND = 3

@@ -14,71 +14,90 @@
 --   head     bytes of the frame before its payload
 --   origin   base of the log that acknowledged the message before, for members who wonder whether they had that
 --   milliseconds  the time, as far as the sender knows the server's
--- Returns {code, detail}: 0 it is there (base of the log); 1 full (the slowest member); 2 nobody would get it;
+-- Returns base of the log if it is there, else {code, detail}: 1 full (the slowest member); 2 nobody would get it;
 --   3 the one before it is missing (the last number there); 4 a part of it is there (the last number there);
 --   5 a group shares messages, and this is a batch of several
 
-local source, verb, sender, frame, milliseconds = ARGV[1], ARGV[10], ARGV[11], ARGV[12], ARGV[14]
-local last, count, flags, size = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local source, frame, milliseconds = ARGV[1], ARGV[12], ARGV[14]
+local last, flags, size = tonumber(ARGV[3]), tonumber(ARGV[5]), tonumber(ARGV[6])
 
 local function flag(bit_) return bit.band(flags, bit_) ~= 0 end
 
-local meta = redis.call('HMGET', KEYS[1], 'base', 'top', 'trimmed', 'floor', 'kinds', 'fresh', source)
-local base, stood = tonumber(meta[1] or 0), meta[7]
-local known = number_of(stood)
-if known >= last then return {0, base} end
-if known > last - count then return {4, known} end
+local meta = redis.call('HMGET', KEYS[1], 'base', 'top', 'trimmed', 'floor', 'kinds', 'lonely', 'fresh', source)
+local base, top, kinds, stood = meta[1], tonumber(meta[2]), meta[5], meta[8]
+local known = 0
+if stood then known = tonumber(stood) or tonumber(string.match(stood, '^%d+')) end
+if known >= last then return base or '0' end
+if known > last - ARGV[4] then return {4, known} end
 if flag(4) then return {2, 0} end
 if known ~= tonumber(ARGV[2]) and not flag(1) then return {3, known} end
 
-local letters, who = string.match(meta[5] or ' ', '^(%a*) (.*)$')
 if flag(16) then
-  if letters == '' then return {2, 0} end
-elseif flag(2) and (who == '' or who == sender) then
-  return {2, 0}
+  if not kinds or kinds == '' then return {2, 0} end
+elseif flag(2) then
+  local lonely = meta[6] or '*'
+  if lonely == '*' or lonely == ARGV[11] then return {2, 0} end
 end
 
-if not meta[1] then base = begin() end
-local top, trimmed, floor = tonumber(meta[2] or base), tonumber(meta[3] or base), tonumber(meta[4])
-local limit, shown, looked = tonumber(ARGV[7]), 0, false
+local trimmed, floor
+if base then
+  trimmed, floor = tonumber(meta[3]), tonumber(meta[4])
+else
+  top = begin()
+  base, trimmed = text(top), top
+end
+local limit, shown, threshold, looked = tonumber(ARGV[7]), 0, 0, false
 if flag(64) then
   -- What is too large to be published is there to be fetched, for a short while.
-  if flag(32) then
-    shown = tonumber(ARGV[9])
-    store(text(top) .. '-' .. milliseconds, math.max(0, top - limit), ARGV[6] .. ' ' .. ARGV[4] .. ' ' .. sender, frame)
-  end
+  threshold = -1
+  if flag(32) then shown, threshold = tonumber(ARGV[9]), math.max(0, top - limit) end
 else
-  local groups, threshold = string.find(letters, 'g'), 0
-  if groups and count ~= 1 then return {5, 0} end
+  local groups = false
+  if kinds and kinds ~= 'w' then
+    groups = string.find(kinds, 'g')
+    if groups and ARGV[4] ~= '1' then return {5, 0} end
+  end
   local trim = top - trimmed + size > TRIM
   if trim or not floor or top - floor >= limit then
     local slowest = redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')
     looked, floor = true, tonumber(slowest[2] or top)
     local behind = top - floor
-    if floor < base then behind = behind - (redis.call('HGET', KEYS[1], 'skip') or 0) end
+    if floor < tonumber(base) then behind = behind - (redis.call('HGET', KEYS[1], 'skip') or 0) end
     if behind >= limit then return {1, slowest[1]} end
     if trim then
       local history = tonumber(ARGV[8])
-      if string.find(letters, 'l') then history = math.max(history, math.floor(limit / 4)) end -- the most they may keep
+      -- The most that lossy members may keep.
+      if kinds and string.find(kinds, 'l') then history = math.max(history, math.floor(limit / 4)) end
       threshold, trimmed = math.max(0, math.min(floor, top - history)), top
     end
   end
   -- Those who share get it when they ask, and only one of them.
-  if flag(32) or (groups and not string.find(letters, 'w')) then shown = tonumber(ARGV[9]) end
-  store(text(top) .. '-' .. milliseconds, threshold, ARGV[6] .. ' ' .. ARGV[4] .. ' ' .. sender, frame)
+  if flag(32) or (groups and not string.find(kinds, 'w')) then shown = tonumber(ARGV[9]) end
 end
-local message = published(top, size, milliseconds, frame, shown)
-redis.call(verb, KEYS[6], message)
+
+-- What begins before ``threshold`` is not needed any more. Looking what can be trimmed takes as long as all the rest,
+-- so it is done each 64 KiB.
+local id, about = (meta[2] or base) .. '-' .. milliseconds, ARGV[6] .. ' ' .. ARGV[4] .. ' ' .. ARGV[11]
+if threshold > 0 then
+  redis.call('XADD', KEYS[2], 'MINID', '~', text(threshold), id, about, frame)
+elseif threshold == 0 then
+  redis.call('XADD', KEYS[2], id, about, frame)
+end
+if shown == 0 then
+  redis.call(ARGV[10], KEYS[6], struct.pack('>I8I8I8I8', top, size, milliseconds, 0) .. frame)
+else
+  local head = struct.pack('>I8I8I8I8', top, size, milliseconds, 1)
+  redis.call(ARGV[10], KEYS[6], head .. string.sub(frame, 1, shown))
+end
 if flag(8) and not flag(64) then
-  if shown > 0 then message = published(top, size, milliseconds, frame, 0) end
-  redis.call('SET', KEYS[5], message, 'EX', LIFETIME)
+  redis.call('SET', KEYS[5], struct.pack('>I8I8I8I8', top, size, milliseconds, 0) .. frame, 'EX', LIFETIME)
 end
 
 local stands = ARGV[3]
-if stood and not tonumber(stood) then
+if not stood then
+  if ARGV[2] ~= '0' then stands = stands .. ' ' .. ARGV[2] .. ' ' .. ARGV[13] end
+elseif not tonumber(stood) then
   stands = string.gsub(stood, '^%d+', stands)
-elseif not stood and ARGV[2] ~= '0' then
-  stands = stands .. ' ' .. ARGV[2] .. ' ' .. ARGV[13]
 end
 if looked then
   redis.call(
@@ -87,7 +106,6 @@ if looked then
 else
   redis.call('HSET', KEYS[1], 'top', text(top + size), source, stands)
 end
-local seconds = milliseconds / 1000
-if not stood or seconds - (meta[6] or 0) > FRESH then touch(seconds) end
-if flag(64) and flag(32) then redis.call('EXPIRE', KEYS[2], FRESH) end
-return {0, base}
+if not stood or milliseconds / 1000 - (meta[7] or 0) > FRESH then touch(milliseconds / 1000) end
+if shown > 0 and flag(64) then redis.call('EXPIRE', KEYS[2], FRESH) end
+return base

@@ -9,7 +9,7 @@ local life, lanes = redis.call('HGET', KEYS[1], 'life'), tonumber(ARGV[2])
 if life and (life ~= ARGV[1] or redis.call('HEXISTS', KEYS[1], 'dead') == 0) then return 0 end
 for lane = 2, lanes + 1 do
   redis.call(
-    'HDEL', KEYS[lane], 'base', 'top', 'trimmed', 'floor', 'kinds', 'fresh', 'order', 'prior', 'skip'
+    'HDEL', KEYS[lane], 'base', 'top', 'trimmed', 'floor', 'kinds', 'lonely', 'fresh', 'order', 'prior', 'skip'
   )
 end
 redis.call('DEL', KEYS[1], unpack(KEYS, lanes + 2))
