@@ -43,6 +43,7 @@ class Broker:
     ) -> None:
         self._settings = settings
         self._events = events
+        self.came = events.came
         self._address = parse(settings.url or "")
         self._first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         manners = _manners(settings, self._address, name, tuple(scripts))
@@ -201,12 +202,6 @@ class Broker:
         await self._deployment.unsubscribe(channels)
 
     # -- what the deployment tells --------------------------------------------------------------------------------
-
-    def came(self, channel: bytes, data: bytes) -> None:
-        """
-        Pass it on.
-        """
-        self._events.came(channel, data)
 
     def hole(self, channels: Sequence[bytes], reason: str) -> None:
         """

@@ -50,10 +50,12 @@ class Deployment(ABC):
 
     Attributes:
         problem: What went wrong last.
+        came: Takes each message that a node got; that of ``events`` itself, as it is called for each of them.
     """
 
     def __init__(self, events: ReaderEvents) -> None:
         self.problem = "no answer"
+        self.came = events.came
         self._events = events
         self._stood = False
 
@@ -136,12 +138,6 @@ class Deployment(ABC):
         """
 
     # -- what nodes tell ------------------------------------------------------------------------------------------
-
-    def came(self, channel: bytes, data: bytes) -> None:
-        """
-        Pass a message on.
-        """
-        self._events.came(channel, data)
 
     def hole(self, channels: Sequence[bytes], reason: str) -> None:
         """

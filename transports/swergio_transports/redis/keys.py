@@ -6,9 +6,12 @@ may use all of it.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from swergio.outbox import Lane
+
+MAX_LOGS: Final = 4096
+"""Logs whose keys are remembered."""
 
 
 class LogKeys(NamedTuple):
@@ -32,6 +35,7 @@ class Keys:
 
     def __init__(self, namespace: str) -> None:
         self._namespace = namespace
+        self._logs: dict[tuple[str, str], LogKeys] = {}
         self.registry = self._key("all", "alive")
         self.rooms = self._key("all", "rooms")
 
@@ -81,4 +85,10 @@ class Keys:
         return f"{self._namespace}:{{{tag}}}:{part}".encode()
 
     def _log(self, tag: str, part: str = "") -> LogKeys:
-        return LogKeys(*(self._key(tag, part + field) for field in LogKeys._fields))
+        # They are asked for with each batch, and take as long to make as half of the rest of it.
+        keys = self._logs.get((tag, part))
+        if keys is None:
+            if len(self._logs) >= MAX_LOGS:
+                self._logs.clear()
+            keys = self._logs[tag, part] = LogKeys(*(self._key(tag, part + field) for field in LogKeys._fields))
+        return keys

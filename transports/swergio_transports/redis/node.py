@@ -296,10 +296,7 @@ class Node:
         self.server = await inspect(
             wire, self.where, self.server, recovery=self._manners.recovery, sharded=self._manners.sharded
         )
-        for script in self._manners.scripts:
-            reply = await wire.ask("SCRIPT", "LOAD", script.text)
-            if isinstance(reply, ReplyError):
-                logger.debug("a script is not loaded in advance: %s", reply)
+        await self._teach(wire)
         self._commands = wire
         self._compare(wire, self._reader)
         self._owner.changed(self, None)
@@ -307,6 +304,20 @@ class Node:
             return await asyncio.shield(wire.closed)
         finally:
             self._commands = None
+
+    async def _teach(self, wire: Wire) -> None:
+        """
+        Load the scripts that the server does not know: after a break it knows all of them.
+        """
+        scripts = self._manners.scripts
+        known = await wire.ask("SCRIPT", "EXISTS", *(script.sha for script in scripts)) if scripts else []
+        if isinstance(known, ReplyError):
+            known = [0] * len(scripts)
+        missing = [script for script, there in zip(scripts, known, strict=True) if not there]
+        for loaded in wire.send([("SCRIPT", "LOAD", script.text) for script in missing]):
+            reply = await loaded
+            if isinstance(reply, ReplyError):
+                logger.debug("a script is not loaded in advance: %s", reply)
 
     async def _serve_reader(self, reader: Reader) -> str:
         await identify(reader, self.where)

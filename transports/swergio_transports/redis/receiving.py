@@ -138,27 +138,28 @@ class Receiver:
 
     # -- what came ------------------------------------------------------------------------------------------------
 
-    def came(self, channel: bytes, data: bytes, now: float) -> None:
+    def came(self, channel: bytes, data: bytes, now: float) -> bool:
         """
-        Take what was published.
+        Take what was published. Return false if it is of no log that is read.
         """
         reading = self._channels.get(channel)
         if reading is None:
-            return
+            return False
         reading.heard = now
-        if isinstance(reading, Share) and not data:
+        if not data and isinstance(reading, Share):
             reading.hungry = True
             self.wanting[reading] = None
-            return
+            return True
         try:
             entry = published(data)
         except ProtocolError as exc:
             logger.error("%s: %s", channel, exc)
-            return
+            return True
         if reading.published(entry):
             self._take(reading, entry)
         elif not reading.joining:
             self.wanting[reading] = None
+        return True
 
     def fetched(self, reading: Reading, items: Sequence[Any]) -> bool:
         """

@@ -62,12 +62,12 @@ class Rounds:
         """
         Write what there is, if there is a connection.
         """
-        while self._connected and self._under_way < UNDER_WAY and not self._closed:
-            jobs = self._sender.collect(self._loop.time())
-            if not jobs:
-                break
-            self._under_way += 1
-            self._broker.post([job.call for job in jobs], partial(self._landed, jobs, self._age))
+        more = True
+        while more and self._connected and self._under_way < UNDER_WAY and not self._closed:
+            jobs, more = self._sender.collect(self._loop.time())
+            if jobs:
+                self._under_way += 1
+                self._broker.post([job.call for job in jobs], partial(self._landed, jobs, self._age))
         self._wait()
 
     def _landed(self, jobs: Sequence[Job], age: int, replies: list[Any] | BrokerLost) -> None:

@@ -61,9 +61,9 @@ class Sender:
 
     # -- what to do -----------------------------------------------------------------------------------------------
 
-    def collect(self, now: float) -> list[Job]:
+    def collect(self, now: float) -> tuple[list[Job], bool]:
         """
-        Return what to send in the next round trip.
+        Return what to send in the next round trip, and whether there may be more.
         """
         jobs: list[Job] = []
         while self._chores:
@@ -83,13 +83,17 @@ class Sender:
                     self._send_to_room(way, jobs)
                 else:
                     self._send_direct(way, jobs)
-        return jobs
+        return jobs, taken >= PIPELINE
 
     def due(self) -> float | None:
         """
         Return when to try again what waits, None if nothing does.
         """
-        return min((way.until for way in self._active if way.parked), default=None)
+        due = None
+        for way in self._active:
+            if way.parked and (due is None or way.until < due):
+                due = way.until
+        return due
 
     def _way(self, channel: Channel) -> Way:
         way = self.ways.get(channel.number)

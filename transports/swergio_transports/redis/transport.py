@@ -137,13 +137,12 @@ class RedisTransport(Transport):
         """
         if len(data) == TOKEN_SIZE:
             self._filling.token(data)
+        elif self._receiver.came(channel, data, self._loop.time()):
+            self._go_on()
         elif channel in self._roster:
             self._roster.came(channel, data)
         elif channel == self._notices:
             self._told(data)
-        else:
-            self._receiver.came(channel, data, self._loop.time())
-            self._go_on()
 
     def _go_on(self) -> None:
         if self._receiver.wanting:
