@@ -17,7 +17,7 @@ from swergio.hub import Position
 from swergio.messages import Instance
 from swergio.transport import Inbound, Loss, Manner, Mode
 from swergio_transports.redis.access import Access, Limits
-from swergio_transports.redis.entries import Entry, batch, published
+from swergio_transports.redis.entries import Entry, batch, published, stored
 from swergio_transports.redis.keys import Keys
 from swergio_transports.redis.loose import Loose
 from swergio_transports.redis.reading import Reading, State
@@ -122,7 +122,7 @@ def pump(member: Receiver, log: Log) -> None:
         del member.wanting[reading]
         while (span := reading.wanted()) is not None:
             reading.fetching = True
-            if member.fetched(reading, log.read(*span)):
+            if member.fetched(reading, [stored(item) for item in log.read(*span)]):
                 reading = member.stands(reading, log.state(reading.next))
 
 

@@ -22,6 +22,7 @@ INLINE: Final = 128 * 1024
 TEXT_OR_NONE: Final = (str, type(None))
 
 _PREFIX: Final = struct.Struct(">QQQQ")
+_FRAME: Final = struct.Struct("<BBHI")
 
 
 class Entry(NamedTuple):
@@ -32,12 +33,14 @@ class Entry(NamedTuple):
         place: Where it begins; ``end`` is where the next one does.
         time: When it was appended, in milliseconds.
         frame: Itself; None if it must be fetched.
+        head: The beginning of the frame, if that is all that came.
     """
 
     place: int
     end: int
     time: int
     frame: memoryview | None
+    head: memoryview | None = None
 
 
 class Delivery(NamedTuple):
@@ -96,7 +99,8 @@ def published(data: bytes) -> Entry:
     if len(data) < _PREFIX.size:
         raise ProtocolError(f"{len(data)} bytes where an entry belongs")
     place, size, time, header_only = _PREFIX.unpack_from(data)
-    return Entry(place, place + size, time, None if header_only else memoryview(data)[_PREFIX.size :])
+    frame = memoryview(data)[_PREFIX.size :]
+    return Entry(place, place + size, time, None, frame) if header_only else Entry(place, place + size, time, frame)
 
 
 def stored(item: Any) -> Entry:
@@ -109,9 +113,22 @@ def stored(item: Any) -> Entry:
     try:
         id_, (about, frame) = item
         place, _, time = id_.partition(b"-")
-        return Entry(int(place), int(place) + int(about.partition(b" ")[0]), int(time), memoryview(frame))
+        start, size = int(place), int(about.partition(b" ")[0])
+        if is_head(frame):
+            return Entry(start, start + size, int(time), None, memoryview(frame))
+        return Entry(start, start + size, int(time), memoryview(frame))
     except (TypeError, ValueError, AttributeError) as exc:
         raise ProtocolError("an entry of a log that is none") from exc
+
+
+def is_head(frame: Buffer) -> bool:
+    """
+    Whether this is only the head of a frame, whose payload is at a key of its own.
+    """
+    if len(frame) < _FRAME.size:
+        return False
+    _, pad, header_size, size = _FRAME.unpack_from(frame)
+    return bool(size) and len(frame) == _FRAME.size + int(header_size) + int(pad)
 
 
 def opened(frame: memoryview) -> tuple[Delivery | Mark, memoryview]:
@@ -128,7 +145,7 @@ def opened(frame: memoryview) -> tuple[Delivery | Mark, memoryview]:
     raise ProtocolError("an empty entry")
 
 
-def heading(head: bytes) -> Delivery:
+def heading(head: Buffer) -> Delivery:
     """
     Return the header of a batch from the beginning of its frame.
 
@@ -136,8 +153,9 @@ def heading(head: bytes) -> Delivery:
         ProtocolError: It is nothing of ours.
     """
     size = int.from_bytes(head[2:4], "little")
-    fixed = len(head) >= 8 + size
-    frame = Frame(Op.DELIVER, unpack(head[8 : 8 + size], list) if fixed else [], memoryview(b""))
+    fixed = len(head) >= _FRAME.size + size
+    packed = memoryview(head)[_FRAME.size : _FRAME.size + size]
+    frame = Frame(Op.DELIVER, unpack(packed, list) if fixed else [], memoryview(b""))
     return Delivery(*fields(frame, str, int, int, int, int, str, TEXT_OR_NONE))
 
 

@@ -9,10 +9,14 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final
 
+from swergio.codec.frames import Buffer
+from swergio.errors import ProtocolError
 from swergio_transports.redis import members
 from swergio_transports.redis.access import Access
 from swergio_transports.redis.calls import Call, Command, Word
+from swergio_transports.redis.entries import Entry, heading, is_head, stored
 from swergio_transports.redis.errors import BrokerLost, BrokerRefused
+from swergio_transports.redis.keys import LogKeys
 from swergio_transports.redis.loose import Loose
 from swergio_transports.redis.reading import Reading, State
 from swergio_transports.redis.receiving import Receiver
@@ -86,7 +90,7 @@ class Filling:
             if not self._receiver.is_read(share):
                 return
             if answer[0] >= 0:
-                self._receiver.given(share, answer, count)
+                self._receiver.given(share, await self._whole(share, answer), count)
                 return
             logger.debug("%s does not know us as a member of the group", share.keys.log)
             await self._rejoin([share])
@@ -139,11 +143,11 @@ class Filling:
         try:
             while (span := reading.wanted()) is not None and self._receiver.is_read(reading):
                 reading.fetching = True
-                start, end = span
-                log = reading.keys.log
-                items = await self._broker.ask(log, "XRANGE", log, start, end - 1)
-                if self._receiver.is_read(reading) and self._receiver.fetched(reading, items):
+                entries = await self._fetch(reading, *span)
+                if self._receiver.is_read(reading) and self._receiver.fetched(reading, entries):
                     reading = await self._place(reading)
+        except ProtocolError as exc:
+            logger.error("%s: %s", reading.keys.log, exc)
         except BrokerLost:
             pass  # it is looked at again when a connection stands
         except BrokerRefused as exc:
@@ -152,6 +156,43 @@ class Filling:
             self._receiver.wanting[reading] = None
         finally:
             reading.fetching = False
+
+    async def _fetch(self, reading: Reading, start: int, end: int) -> list[Entry]:
+        """
+        Return entries, those whose payload is gone without a frame.
+
+        Raises:
+            ProtocolError: Something in the log is none of ours.
+        """
+        log = reading.keys.log
+        if isinstance(reading, Loose):
+            entries = [reading.ahead[0]]
+        else:
+            entries = [stored(item) for item in await self._broker.ask(log, "XRANGE", log, start, end - 1)]
+        frames = await self._frames(reading.keys, [entry.head for entry in entries if entry.head is not None])
+        return [entry if entry.head is None else entry._replace(frame=frames.pop(0)) for entry in entries]
+
+    async def _frames(self, keys: LogKeys, heads: Sequence[Buffer]) -> list[memoryview | None]:
+        """
+        Return the frames that have these heads; None for one that is gone.
+        """
+        calls = []
+        for head in heads:
+            said = heading(head)
+            body = keys.body(said.sender, said.channel, said.first + said.messages - 1)
+            calls.append(Command(body, ("GET", body)))
+        return [None if reply is None else memoryview(reply) for reply in await self._all(calls)]
+
+    async def _whole(self, share: Share, answer: Sequence[Any]) -> list[Any]:
+        """
+        Return work with the frames of which it holds only the heads.
+        """
+        heads = [item[2] for item in answer[1:] if is_head(item[2])]
+        frames = await self._frames(share.keys, heads) if heads else []
+        return [
+            answer[0],
+            *([*item[:2], frames.pop(0) or item[2], *item[3:]] if is_head(item[2]) else item for item in answer[1:]),
+        ]
 
     async def _place(self, reading: Reading) -> Reading:
         reading.fetching = not isinstance(reading, Loose)  # that goes on taking what comes

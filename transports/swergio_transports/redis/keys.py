@@ -24,8 +24,15 @@ class LogKeys(NamedTuple):
     members: bytes
     cursors: bytes
     kept: bytes
+    bodies: bytes
     channel: bytes
     who: bytes
+
+    def body(self, sender: str, channel: int, last: int) -> bytes:
+        """
+        Return the key of a large payload, whose last message has this number.
+        """
+        return self.bodies + f":{sender}/{channel}/{last}".encode()
 
 
 class Keys:

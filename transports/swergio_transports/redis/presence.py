@@ -225,7 +225,8 @@ class Presence:
         # Where senders stood stays: if the instance was only away, it is told what it missed.
         logs = [self._keys.lane(instance, lane) for lane in Lane]
         rest = [key for log in logs for key in (log.log, log.members, log.cursors, log.kept)]
-        bury = (self._keys.record(instance), *(log.meta for log in logs), self._keys.alive(instance), *rest)
+        inbox = (*(log.meta for log in logs), *(log.bodies for log in logs))
+        bury = (self._keys.record(instance), *inbox, self._keys.alive(instance), *rest)
         buried = await self._broker.run(script("bury"), bury, (life, len(logs)))
         if buried:
             await self._broker.ask(self._keys.registry, "ZREM", self._keys.registry, instance)
@@ -277,7 +278,7 @@ class Presence:
         said = entries.Delivery(instance, channel, number - 1, number, 1, room, to)
         flags = Flag.BEGINS | (Flag.INBOX if to is not None else 0)
         append = Appending(self._access, limit=2**53)
-        await self._all([append.call(keys, said, [payload], flags) for keys in logs])
+        await self._all([call for keys in logs for call in append.calls(keys, said, [payload], flags)])
 
     async def _instances(self, name: str) -> list[bytes]:
         key = self._keys.instances(name)

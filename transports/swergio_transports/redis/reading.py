@@ -209,6 +209,8 @@ class Reading:
                 return False
             self.base = state.base
         place = state.first if state.first >= self.next else max(state.top, self.next)
+        if place != self.next:
+            self.pass_over = 0
         self.due = (state.top, state.positions)
         self.next = place
         self.top = max(self.top, state.top)

@@ -16,7 +16,7 @@ from swergio.messages import Instance
 from swergio.outbox import Lane
 from swergio.transport import Events, Inbound, Loss, Manner, Mode
 from swergio_transports.redis.access import Access
-from swergio_transports.redis.entries import Delivery, Entry, Mark, opened, published, stored
+from swergio_transports.redis.entries import Delivery, Entry, Mark, opened, published
 from swergio_transports.redis.keys import LogKeys
 from swergio_transports.redis.loose import Loose
 from swergio_transports.redis.reading import Reading, State
@@ -161,22 +161,22 @@ class Receiver:
             self.wanting[reading] = None
         return True
 
-    def fetched(self, reading: Reading, items: Sequence[Any]) -> bool:
+    def fetched(self, reading: Reading, entries: Sequence[Entry]) -> bool:
         """
         Take what was fetched. Return whether something was not there: then its state must be asked for.
         """
         reading.fetching = False
         if isinstance(reading, Loose):
             reading.fetched()
-        try:
-            entries = [stored(item) for item in items]
-        except ProtocolError as exc:
-            logger.error("%s: %s", reading.keys.log, exc)
-            return False
         entries = [entry for entry in entries if entry.place >= reading.next]
         hole = reading.hole_in(entries)
         for entry in entries:
             if entry.place != reading.next:
+                break
+            if entry.frame is None:  # as the server sees it nobody needs it any more: go on behind it
+                hole = True
+                if not isinstance(reading, Loose):
+                    reading.next, reading.pass_over = entry.end, 0
                 break
             self._take(reading, entry)
         if isinstance(reading, Loose) or not hole:
@@ -313,14 +313,11 @@ class Receiver:
         self.wanting[share] = None
 
     def _give(self, share: Share, work: Work) -> None:
-        assert work.entry.frame is not None
+        what: Delivery | Mark | None = None
         try:
-            what, payload = opened(work.entry.frame)
+            what, payload = opened(work.entry.frame or memoryview(b""))
         except ProtocolError as exc:
             logger.error("%s: %s", share.keys.log, exc)
-            share.done(work.id)
-            share.end(work.id)
-            return
         if not isinstance(what, Delivery):
             share.done(work.id)
             share.end(work.id)

@@ -149,12 +149,15 @@ class Sender:
             payload = batch.payload
             if whole is not None:
                 payload = whole.take(first - batch.first, last - batch.first + 1)
-            call = self._append_call(keys, way, batch, (after, first, last), flags, payload)
-            jobs.append(Job(call, way, item, "append", target, last))
+            calls = self._calls(keys, way, batch, (after, first, last), flags, payload, (target, last) in item.brought)
+            jobs += [Job(call, way, item, "bring") for call in calls[:-1]]
+            jobs.append(Job(calls[-1], way, item, "append", target, last))
+            if len(calls) > 1:
+                item.brought.add((target, last))
             after = last
             flags &= ~Flag.BEGINS
 
-    def _append_call(
+    def _calls(
         self,
         keys: LogKeys,
         way: Way,
@@ -162,11 +165,14 @@ class Sender:
         numbers: tuple[int, int, int],
         flags: int,
         payload: Sequence[Buffer],
-    ) -> Call:
+        brought: bool = False,
+    ) -> list[Call | Command]:
         after, first, last = numbers
         channel = way.channel
         said = entries.Delivery(self._instance, channel.number, after, first, last - first + 1, batch.room, channel.to)
-        return self._appending.call(keys, said, payload, flags, origin=way.origin, aligned=batch.aligned)
+        return self._appending.calls(
+            keys, said, payload, flags, origin=way.origin, aligned=batch.aligned, brought=brought
+        )
 
     # -- what came of it ------------------------------------------------------------------------------------------
 
@@ -188,8 +194,8 @@ class Sender:
         if isinstance(reply, int) and reply:
             batch, keys = job.item.batch, self._keys.observed(job.item.batch.room)
             numbers = (batch.first - 1, batch.first, batch.last)
-            call = self._append_call(keys, job.way, batch, numbers, Flag.BEGINS, batch.payload)
-            self._observations.append(Job(call, job.way, job.item, "observe"))
+            calls = self._calls(keys, job.way, batch, numbers, Flag.BEGINS, batch.payload)
+            self._observations.extend(Job(call, job.way, job.item, "observe") for call in calls)
 
     def _resolved(self, way: Way, item: Item, reply: Any, now: float) -> None:
         item.place = Place.WAITING
@@ -221,15 +227,24 @@ class Sender:
                 way.grouped = True
             elif code == Code.PART:
                 self._split(item, detail + 1)
+            elif code == Code.BRING:
+                # The server's memory is full, or it was restarted.
+                item.brought.discard((job.target, job.last))
+                way.park("full", now)
+                self._trim(way, item, job)
 
     def _refused(self, way: Way, item: Item, job: Job, error: BrokerRefused, now: float) -> None:
         # OOM: the server's memory is full, which passes as a full log does. Nothing else should be refused.
         item.place = Place.WAITING
         if not way.parked:
             logger.warning("what is sent to %s waits: %s", way.channel.room or way.channel.to, error)
-        if error.code == "OOM" and isinstance(job.call, Call):
-            self._chores.append(Job(Call(script("trim"), job.call.keys), way, item, "chore"))
+        if error.code == "OOM":
+            self._trim(way, item, job)
         way.park("full", now)
+
+    def _trim(self, way: Way, item: Item, job: Job) -> None:
+        if isinstance(job.call, Call):
+            self._chores.append(Job(Call(script("trim"), job.call.keys), way, item, "chore"))
 
     def _split(self, item: Item, first: int) -> None:
         item.pieces = deque((number, number) for number in range(first, item.batch.last + 1))

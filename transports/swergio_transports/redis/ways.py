@@ -27,6 +27,7 @@ class Flag(IntEnum):
     INBOX = 16
     LARGE = 32
     LOOSE = 64
+    APART = 128
 
 
 class Code(IntEnum):
@@ -39,6 +40,7 @@ class Code(IntEnum):
     BEHIND = 3
     PART = 4
     SPLIT = 5
+    BRING = 6
 
 
 class Place(Enum):
@@ -62,6 +64,7 @@ class Item:
     targets: dict[str, LogKeys] | None = None
     reached: bool = False
     probed: bool = False
+    brought: set[tuple[str, int]] = field(default_factory=set)  # payloads that the server has at keys of their own
     pieces: deque[tuple[int, int]] | None = None  # for a group: what is still to be appended, as numbers
 
 
@@ -113,6 +116,6 @@ class Job:
     call: Call | Command
     way: Way
     item: Item
-    kind: str  # append, resolve, probe, observe
+    kind: str  # append, bring, resolve, probe, observe, chore
     target: str = ""
     last: int = 0

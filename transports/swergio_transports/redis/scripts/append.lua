@@ -10,13 +10,14 @@
 --                    16 to an inbox, which must be there
 --                    32 it is too large to be published
 --                    64 nothing is to be recovered: it is published and no more
+--                    128 its payload is at a key of its own: the frame is only the head of one
 --   size     what it counts for; limit: what members may be behind; history: what stays though nobody needs it
 --   head     bytes of the frame before its payload
 --   origin   base of the log that acknowledged the message before, for members who wonder whether they had that
 --   milliseconds  the time, as far as the sender knows the server's
 -- Returns base of the log if it is there, else {code, detail}: 1 full (the slowest member); 2 nobody would get it;
 --   3 the one before it is missing (the last number there); 4 a part of it is there (the last number there);
---   5 a group shares messages, and this is a batch of several
+--   5 a group shares messages, and this is a batch of several; 6 the payload is not where it should be
 
 local source, frame, milliseconds = ARGV[1], ARGV[12], ARGV[14]
 local last, flags, size = tonumber(ARGV[3]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -27,7 +28,16 @@ local meta = redis.call('HMGET', KEYS[1], 'base', 'top', 'trimmed', 'floor', 'ki
 local base, top, kinds, stood = meta[1], tonumber(meta[2]), meta[5], meta[8]
 local known = 0
 if stood then known = tonumber(stood) or tonumber(string.match(stood, '^%d+')) end
-if known >= last then return base or '0' end
+local body = flag(128) and KEYS[6] .. ':' .. string.sub(source, 2) .. '/' .. ARGV[3]
+if known >= last then
+  -- Its payload was set again, perhaps: it stays if the entry is still there.
+  if body and redis.call('ZSCORE', KEYS[6], body) then
+    redis.call('EXPIRE', body, LIFETIME)
+  elseif body then
+    redis.call('UNLINK', body)
+  end
+  return base or '0'
+end
 if known > last - ARGV[4] then return {4, known} end
 if flag(4) then return {2, 0} end
 if known ~= tonumber(ARGV[2]) and not flag(1) then return {3, known} end
@@ -50,7 +60,7 @@ local limit, shown, threshold, looked = tonumber(ARGV[7]), 0, 0, false
 if flag(64) then
   -- What is too large to be published is there to be fetched, for a short while.
   threshold = -1
-  if flag(32) then shown, threshold = tonumber(ARGV[9]), math.max(0, top - limit) end
+  if flag(32) then shown = tonumber(ARGV[9]) end
 else
   local groups = false
   if kinds and kinds ~= 'w' then
@@ -75,19 +85,27 @@ else
   if flag(32) or (groups and not string.find(kinds, 'w')) then shown = tonumber(ARGV[9]) end
 end
 
+local ends = text(top + size)
+if body then
+  if redis.call('EXPIRE', body, flag(64) and FRESH or LIFETIME) == 0 then return {6, 0} end
+  redis.call('ZADD', KEYS[6], ends, body)
+  if flag(64) then drop(text(top - limit)) end
+end
 -- What begins before ``threshold`` is not needed any more. Looking what can be trimmed takes as long as all the rest,
 -- so it is done each 64 KiB.
 local id, about = (meta[2] or base) .. '-' .. milliseconds, ARGV[6] .. ' ' .. ARGV[4] .. ' ' .. ARGV[11]
 if threshold > 0 then
-  redis.call('XADD', KEYS[2], 'MINID', '~', text(threshold), id, about, frame)
+  threshold = text(threshold)
+  drop(threshold)
+  redis.call('XADD', KEYS[2], 'MINID', '~', threshold, id, about, frame)
 elseif threshold == 0 then
   redis.call('XADD', KEYS[2], id, about, frame)
 end
 if shown == 0 then
-  redis.call(ARGV[10], KEYS[6], struct.pack('>I8I8I8I8', top, size, milliseconds, 0) .. frame)
+  redis.call(ARGV[10], KEYS[7], struct.pack('>I8I8I8I8', top, size, milliseconds, 0) .. frame)
 else
   local head = struct.pack('>I8I8I8I8', top, size, milliseconds, 1)
-  redis.call(ARGV[10], KEYS[6], head .. string.sub(frame, 1, shown))
+  redis.call(ARGV[10], KEYS[7], head .. string.sub(frame, 1, shown))
 end
 if flag(8) and not flag(64) then
   redis.call('SET', KEYS[5], struct.pack('>I8I8I8I8', top, size, milliseconds, 0) .. frame, 'EX', LIFETIME)
@@ -101,11 +119,10 @@ elseif not tonumber(stood) then
 end
 if looked then
   redis.call(
-    'HSET', KEYS[1], 'top', text(top + size), source, stands, 'trimmed', text(trimmed), 'floor', text(floor)
+    'HSET', KEYS[1], 'top', ends, source, stands, 'trimmed', text(trimmed), 'floor', text(floor)
   )
 else
-  redis.call('HSET', KEYS[1], 'top', text(top + size), source, stands)
+  redis.call('HSET', KEYS[1], 'top', ends, source, stands)
 end
 if not stood or milliseconds / 1000 - (meta[7] or 0) > FRESH then touch(milliseconds / 1000) end
-if shown > 0 and flag(64) then redis.call('EXPIRE', KEYS[2], FRESH) end
 return base

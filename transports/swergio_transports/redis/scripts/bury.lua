@@ -1,6 +1,6 @@
 -- Remove what is left of an instance that was given up, unless it is there again.
 --
--- KEYS: record, the meta of the lanes of its inbox, and what else there is of it. ARGV: life, lanes
+-- KEYS: record, the metas of the lanes of its inbox, their bodies, and what else there is of it. ARGV: life, lanes
 -- Returns 1 if it is gone.
 --
 -- Where senders stood, in the meta of lanes, stays: if the instance was only away, it is told what it missed.
@@ -11,6 +11,9 @@ for lane = 2, lanes + 1 do
   redis.call(
     'HDEL', KEYS[lane], 'base', 'top', 'trimmed', 'floor', 'kinds', 'lonely', 'fresh', 'order', 'prior', 'skip'
   )
+end
+for lane = lanes + 2, 2 * lanes + 1 do
+  for _, body in ipairs(redis.call('ZRANGE', KEYS[lane], 0, -1)) do redis.call('UNLINK', body) end
 end
 redis.call('DEL', KEYS[1], unpack(KEYS, lanes + 2))
 return 1

@@ -48,5 +48,5 @@ else
 end
 survey()
 touch(now() / 1000000)
-if not former then redis.call(ARGV[7], KEYS[7], ARGV[8]) end
+if not former then redis.call(ARGV[7], KEYS[8], ARGV[8]) end
 return {base, top, redis.call('HGETALL', KEYS[1])}

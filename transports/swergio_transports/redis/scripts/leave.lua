@@ -11,9 +11,9 @@ if tonumber(life) > tonumber(ARGV[2]) then return false end
 redis.call('HDEL', KEYS[3], ARGV[1])
 redis.call('ZREM', KEYS[4], ARGV[1])
 survey()
-redis.call(ARGV[3], KEYS[7], ARGV[4])
+redis.call(ARGV[3], KEYS[8], ARGV[4])
 if group == '' then return false end
-redis.call(ARGV[3], KEYS[6], '') -- the others look for what it had not finished
+redis.call(ARGV[3], KEYS[7], '') -- the others look for what it had not finished
 local _, count = workers(group)
 if count > 0 then return false end
 redis.call('HSET', KEYS[1], 'idle ' .. group, text(now()))

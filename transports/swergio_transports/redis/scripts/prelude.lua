@@ -14,8 +14,13 @@
 -- KEYS[3] members  hash: instance -> "<order> <life> <mode> <echo> <group>"
 -- KEYS[4] cursors  zset: reliable member, or "/<group>" -> everything before this place is consumed
 -- KEYS[5] kept     string: the last message that was sent to be kept, as it was published
--- KEYS[6] channel  where entries are published as they are appended
--- KEYS[7] who      where it is published who comes and goes
+-- KEYS[6] bodies   zset: key of a large payload -> end of its entry
+-- KEYS[7] channel  where entries are published as they are appended
+-- KEYS[8] who      where it is published who comes and goes
+--
+-- A large payload is at a key of its own, "<bodies>:<instance>/<channel>/<last number>", which its sender sets before
+-- it calls the script, and the entry holds the head of the frame alone. A payload that passed through Lua into the
+-- stream would be copied four times more by the server.
 --
 -- A place counts the bytes ever appended, and begins with the time in microseconds: so places never go back, also when
 -- a log was lost and begins again, and how far a member is behind is one subtraction. They are below 2^53, where
@@ -40,7 +45,17 @@ end
 -- Keep what is in use; once in a minute is enough, unless a key is new.
 local function touch(seconds)
   redis.call('HSET', KEYS[1], 'fresh', text(seconds))
-  for key = 1, 5 do redis.call('EXPIRE', KEYS[key], LIFETIME) end
+  for key = 1, 6 do redis.call('EXPIRE', KEYS[key], LIFETIME) end
+  for _, body in ipairs(redis.call('ZRANGE', KEYS[6], 0, -1)) do redis.call('EXPIRE', body, LIFETIME) end
+end
+
+-- Remove the large payloads of entries that end before ``threshold``.
+local function drop(threshold)
+  local gone = redis.call('ZRANGEBYSCORE', KEYS[6], '-inf', threshold, 'LIMIT', 0, 1000)
+  if gone[1] then
+    redis.call('UNLINK', unpack(gone))
+    redis.call('ZREM', KEYS[6], unpack(gone))
+  end
 end
 
 -- Begin a log; return where.

@@ -7,7 +7,7 @@
 
 local base, top = unpack(redis.call('HMGET', KEYS[1], 'base', 'top'))
 if not base then return {0, 0, 0, 0, {}} end
-if ARGV[4] ~= '' then redis.call(ARGV[3], KEYS[6], ARGV[4]) end
+if ARGV[4] ~= '' then redis.call(ARGV[3], KEYS[7], ARGV[4]) end
 local entry = redis.call('XRANGE', KEYS[2], ARGV[2], '+', 'COUNT', 1)[1]
 local first = entry and tonumber(string.match(entry[1], '^%d+')) or 0
 local member = redis.call('HEXISTS', KEYS[3], ARGV[1])

@@ -2,4 +2,7 @@
 
 local slowest = redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')
 local floor = slowest[2] or redis.call('HGET', KEYS[1], 'top')
-if floor then redis.call('XTRIM', KEYS[2], 'MINID', floor) end
+if floor then
+  redis.call('XTRIM', KEYS[2], 'MINID', floor)
+  drop(floor)
+end

@@ -63,6 +63,6 @@ while #taken < count do
   end
   if #entries == 0 or passed > 100 then break end
 end
-if passed > 0 then redis.call(ARGV[5], KEYS[6], '') end
+if passed > 0 then redis.call(ARGV[5], KEYS[7], '') end
 advance(group)
 return {tonumber(redis.call('HGET', KEYS[1], 'top') or 0), unpack(taken)}
