@@ -17,6 +17,7 @@ from swergio_transports.redis.dialing import Identity, dial
 from swergio_transports.redis.errors import BrokerLost, BrokerRefused, translated
 from swergio_transports.redis.limits import pubsub_limit
 from swergio_transports.redis.reader import Reader
+from swergio_transports.redis.wire import Wire
 from tests.transports.conftest import Run
 
 SMALL = 16  # in place of COPIED, for quicker examples
@@ -45,6 +46,46 @@ def test_commands_are_packed_as_the_parser_of_a_server_reads_them(commands: list
 def test_what_is_large_is_not_copied() -> None:
     large = bytearray(COPIED)
     assert any(piece is large for piece in packed([["SET", "key", [b"head", large]]]))
+
+
+class Sink(asyncio.Transport):
+    """
+    Takes what is written.
+    """
+
+    def write(self, data: object) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+@given(st.lists(st.sampled_from([0, 1, SMALL - 1, SMALL, 3 * SMALL, 9 * SMALL]), min_size=1), st.integers(1, 4 * SMALL))
+def test_replies_of_any_size_are_read_from_chunks_of_any_size(lengths: list[int], chunk: int) -> None:
+    replies = [bytes([number % 256]) * length for number, length in enumerate(lengths)]
+    data = b"".join(b"$%d\r\n%b\r\n" % (len(reply), reply) for reply in replies)
+
+    async def check() -> list[bytes]:
+        wire = Wire(heartbeat=60, dead_after=60)
+        wire.connection_made(Sink())
+        futures = wire.send([("GET", "key")] * len(replies))
+        at = 0
+        while at < len(data):
+            view = wire.get_buffer(-1)
+            part = data[at : at + min(chunk, len(view))]
+            view[: len(part)] = part
+            wire.buffer_updated(len(part))
+            at += len(part)
+        wire.abort("done")
+        return [bytes(future.result()) for future in futures]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("swergio_transports.redis.bodies.LARGE", SMALL)
+        patch.setattr("swergio_transports.redis.wire.HEAD", SMALL)
+        assert asyncio.run(check()) == replies
 
 
 @pytest.mark.parametrize(

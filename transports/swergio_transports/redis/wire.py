@@ -28,6 +28,7 @@ from typing import Any, Final, TypeAlias, cast
 
 from hiredis import ProtocolError, PushNotification, Reader, ReplyError
 
+from swergio_transports.redis.bodies import DOLLAR, HEAD, Body
 from swergio_transports.redis.calls import Word, packed
 from swergio_transports.redis.errors import BrokerLost, reason_of
 
@@ -93,6 +94,8 @@ class Wire(asyncio.BufferedProtocol):
         self._dead_after = dead_after
         self._parser = Reader(notEnoughData=_NOTHING)
         self._parser.setmaxbuf(READ_SIZE)
+        self._body: Body | None = None
+        self._large = False
         self._waiting: deque[asyncio.Future[Any] | Flight] = deque()
         self._transport: asyncio.Transport | None = None
         self._reason = "the server closed the connection"
@@ -175,7 +178,9 @@ class Wire(asyncio.BufferedProtocol):
         """
         Return where to read into.
         """
-        return _read_buffer.view
+        if self._body is not None:
+            return self._body.rest
+        return _read_buffer.view[:HEAD] if self._large else _read_buffer.view
 
     def buffer_updated(self, count: int) -> None:
         """
@@ -183,7 +188,16 @@ class Wire(asyncio.BufferedProtocol):
         """
         self._heard = self._loop.time()
         try:
-            self._parser.feed(_read_buffer.view[:count])  # type: ignore[arg-type]
+            if self._body is not None:
+                self._continue(self._body, count)
+                return
+            data = _read_buffer.view[:count]
+            if data[0] == DOLLAR and not self._parser.has_data():
+                self._body = Body.begun_in(data)
+                if self._body is not None:
+                    return
+            self._large = False
+            self._parser.feed(data)  # type: ignore[arg-type]
             while (reply := self._parser.gets()) is not _NOTHING:
                 if type(reply) is PushNotification:
                     self._pushed(reply)
@@ -195,6 +209,12 @@ class Wire(asyncio.BufferedProtocol):
             # An exception that left this callback would leave a connection that is neither alive nor lost.
             logger.exception("what came from the server could not be handled")
             self.abort(f"{type(exc).__name__}: {exc}")
+
+    def _continue(self, body: Body, count: int) -> None:
+        if body.came(count):
+            self._body = None
+            self._large = True  # others may follow it
+            self._replied(body.reply)
 
     def eof_received(self) -> bool:
         """
