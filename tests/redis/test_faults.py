@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from swergio.testing import choose_seed, eventually
+import swergio
+from swergio.testing import Inbox, choose_seed, eventually
 from tests.redis.swarm import Swarm
 from tests.servers import RedisSentinel, RedisServer
 
@@ -181,6 +182,21 @@ def test_a_server_that_is_full_of_what_members_have_not_handled_empties_when_the
         assert not sending.is_alive()
         swarm.finish()
         assert swarm.reconnects == 0
+    swarm.check()
+
+
+def test_a_server_that_is_full_lets_components_come_in(own_server: RedisServer) -> None:
+    with own_server.client() as client, Swarm(own_server.url, 1, 1) as swarm:
+        client.config_set("maxmemory", 1_000_000)  # less than an empty server uses
+        late = swergio.Component("late", own_server.url)
+        inbox = Inbox()
+        late.on("room")(lambda message: inbox.put(message.data["key"]))
+        late.will("room", "gone")
+        with late:
+            client.config_set("maxmemory", 0)
+            swarm.send()
+            assert len(inbox.wait(1)) == 1
+        swarm.finish()
     swarm.check()
 
 

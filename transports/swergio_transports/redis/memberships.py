@@ -75,7 +75,7 @@ class Memberships:
             past = past._replace(age=past.age - time.monotonic())
         receiver = self._receiver
         await self._presence.note_room(room, manner)
-        await self._broker.ask(self._keys.rooms, "ZADD", self._keys.rooms, int(time.time()), room)
+        await self._presence.list_room(room)
         reading = receiver.rooms.get(room)
         if reading is not None and reading.manner.group != manner.group:
             await self._end(reading)

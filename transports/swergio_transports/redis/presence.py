@@ -9,6 +9,7 @@ removes what is left. Every step may be done twice, by two at a time, or by anot
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -23,7 +24,7 @@ from swergio.transport import Manner, Member, Mode, Will
 from swergio_transports.redis import entries, members
 from swergio_transports.redis.access import Access
 from swergio_transports.redis.appending import Appending
-from swergio_transports.redis.calls import Call, Command
+from swergio_transports.redis.calls import Call, Command, Word
 from swergio_transports.redis.keys import LogKeys
 from swergio_transports.redis.scripts import script
 from swergio_transports.redis.ways import Flag
@@ -31,6 +32,7 @@ from swergio_transports.redis.ways import Flag
 logger = logging.getLogger("swergio.redis")
 
 TRIES = 3
+RECORD = 86400  # seconds that a record outlives the last sign of life
 GROUP = "\n"
 """Begins the entries of the registry that are groups without members: group, line feed, room. No name has one."""
 
@@ -96,19 +98,13 @@ class Presence:
         await self._take_name()
         self.own.life += 1
         record, alive = self._keys.record(self._instance), self._keys.alive(self._instance)
-        told: list[Any] = ["life", self.own.life]
+        told: list[Any] = []
         for room, manner in self.own.rooms.items():
             told += [f"room {room}", members.written(manner)]
         if self.own.will is not None:
             self.own.wills += 1
             told += ["will", self._written_will()]
-        await self._all(
-            [
-                Command(record, ("DEL", record)),
-                Command(record, ("HSET", record, *told)),
-                Command(alive, ("SET", alive, self.own.life, "PX", self._grace)),
-            ]
-        )
+        await self._broker.run(script("enter"), (alive, record), (self.own.life, self._grace, *told))
         await self.beat()
 
     async def beat(self) -> tuple[bool, list[str]]:
@@ -135,7 +131,7 @@ class Presence:
             await self._broker.ask(record, "HDEL", record, f"room {room}")
         else:
             self.own.rooms[room] = manner
-            await self._broker.ask(record, "HSET", record, f"room {room}", members.written(manner))
+            await self._write(record, "HSET", f"room {room}", members.written(manner))
 
     async def leave_will(self, will: Will | None) -> None:
         """
@@ -147,7 +143,16 @@ class Presence:
         if will is None:
             await self._broker.ask(record, "HDEL", record, "will")
         else:
-            await self._broker.ask(record, "HSET", record, "will", self._written_will())
+            await self._write(record, "HSET", "will", self._written_will())
+
+    async def list_room(self, room: str) -> None:
+        """
+        Write down that there is such a room.
+        """
+        await self._write(self._keys.rooms, "ZADD", int(time.time()), room, lifetime=0)
+
+    async def _write(self, key: bytes, verb: str, *words: Word, lifetime: int = RECORD) -> None:
+        await self._broker.run(script("write"), (key,), (lifetime, verb, *words))
 
     def _written_will(self) -> bytes:
         will = self.own.will

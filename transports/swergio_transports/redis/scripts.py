@@ -21,7 +21,7 @@ OF_LOGS: Final = {
 }
 """They begin with ``prelude.lua``, and so share the keys that it explains; then comes what only some of them need."""
 
-OTHERS: Final = ("beat", "bury", "condemn", "name", "register", "report")
+OTHERS: Final = ("beat", "bury", "condemn", "enter", "name", "register", "report", "write")
 
 
 @functools.cache
