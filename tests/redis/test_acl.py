@@ -13,7 +13,8 @@ import pytest
 from redis.exceptions import NoPermissionError
 
 import swergio
-from swergio.testing import Inbox
+from swergio.errors import AccessRefused
+from swergio.testing import Inbox, eventually
 from tests.redis.swarm import Swarm
 from tests.servers import RedisServer
 
@@ -46,6 +47,21 @@ def test_the_user_of_the_documentation_can_do_all_that_is_needed(guarded: RedisS
         assert users == {"swergio"}
         assert denied == []
     swarm.check()
+
+
+def test_a_user_who_may_not_send_to_a_room_hears_of_it(guarded: RedisServer) -> None:
+    sender = swergio.Component("sender", guarded.url, username="swergio", token="PASSWORD")
+
+    def send() -> bool:
+        try:
+            sender.send("room", "not allowed")
+        except AccessRefused as exc:
+            return "NOPERM" in str(exc)
+        return False
+
+    with guarded.client() as client, sender:
+        client.acl_setuser("swergio", enabled=True, reset_keys=True, keys=["swergio:{all}*", "swergio:{inbox:*"])
+        eventually(send, "the server has refused it, and the next call says so")
 
 
 @pytest.mark.parametrize(

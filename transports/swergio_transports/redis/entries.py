@@ -2,8 +2,9 @@
 
 An entry is one frame of `swergio.codec.frames`: a batch (``DELIVER``) or a mark (``MARK``), with fewer fields than the
 hub's, as the log is known by its key. Published, 32 bytes stand before it, written by the script: place, size, time
-in milliseconds, and whether the payload was left out, to be fetched from the log. (32, so that arrays, which are
-aligned within the frame, stay aligned.)
+in milliseconds, and whether the payload was left out, to be fetched. (32, so that arrays, which are aligned within the
+frame, stay aligned.) In the log, an entry whose payload is large holds the head of its frame alone, and the whole frame
+is at a key of its own: see ``scripts/prelude.lua``.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from swergio.codec.batch import Batch
 from swergio.codec.frames import Buffer
+from swergio.errors import AccessRefused
 from swergio.outbox import Channel, Outbound, Outbox
 from swergio.transport import Events
 from swergio_transports.redis import entries, members
@@ -52,6 +53,7 @@ class Sender:
         self._outbox = outbox
         self._events = events
         self._keys = access.keys
+        self._url = access.url
         self._verb = access.verb
         self._appending = Appending(access)
         self._active: dict[Way, None] = {}
@@ -234,8 +236,11 @@ class Sender:
                 self._trim(way, item, job)
 
     def _refused(self, way: Way, item: Item, job: Job, error: BrokerRefused, now: float) -> None:
-        # OOM: the server's memory is full, which passes as a full log does. Nothing else should be refused.
+        # OOM: the server's memory is full, which passes as a full log does. That a user may not use these keys does not
+        # pass, and whoever goes on sending must hear of it. Nothing else should be refused.
         item.place = Place.WAITING
+        if error.code == "NOPERM" and not way.parked:
+            self._events.failed(AccessRefused(self._url, f"messages to {way.channel.room or way.channel.to}: {error}"))
         if not way.parked:
             logger.warning("what is sent to %s waits: %s", way.channel.room or way.channel.to, error)
         if error.code == "OOM":
