@@ -23,7 +23,7 @@ class Plain(Blocking):
 
     def __init__(self, place: Place) -> None:
         self._place = place
-        self._component = swergio.Component(NAME, place.url, **place.options).start()
+        self._component = swergio.Component(NAME, place.url or None, **place.options).start()
         self._room = place.sends or ""
 
     def send(self, body: Any) -> None:
@@ -76,7 +76,7 @@ class Async(Awaited):
         """
         Connect.
         """
-        self._component = swergio.asyncio.Component(NAME, self.place.url, **self.place.options)
+        self._component = swergio.asyncio.Component(NAME, self.place.url or None, **self.place.options)
         self._room = self.place.sends or ""
         await self._component.start()
 

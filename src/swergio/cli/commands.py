@@ -148,3 +148,23 @@ def keys(
     from swergio.cli.keys import run
 
     run(names, folder=folder)
+
+
+@app.command()
+def bench(
+    url: Annotated[
+        str | None,
+        typer.Argument(metavar="[URL]", help="The deployment; by default SWERGIO_URL, swergio.toml, or your own hub."),
+    ] = None,
+    repeat: Annotated[int, typer.Option(min=1, help="How often each is run, in alternation.")] = 3,
+    scale: Annotated[float, typer.Option(min=0, help="Multiply how many messages are sent.")] = 1.0,
+    as_json: AsJson = False,
+) -> None:
+    """
+    Measure a deployment: round trips, throughput, arrays, fan-out.
+
+    Puts it under full load for about a minute, in rooms of its own.
+    """
+    from swergio.cli.bench import run
+
+    run(url, scale=scale, repeat=repeat, as_json=as_json)
