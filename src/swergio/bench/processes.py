@@ -120,6 +120,13 @@ class Process:
         except OSError:
             raise self._failed("has ended") from None
 
+    def hang_up(self) -> None:
+        """
+        Close its standard input, as it is closed when this process dies.
+        """
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
     def hear(self, word: str, timeout: float = DEADLINE) -> dict[str, Any]:
         """
         Return the next thing it says that has ``word`` in it; passes over all else.
