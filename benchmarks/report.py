@@ -83,6 +83,8 @@ def show_targets(console: Console, table: Table) -> list[Verdict]:
         *cells, word = row
         grid.add_row(*(escape(cell) for cell in cells), WORDS.get(word, word))
     console.print(grid)
+    if any(record.disturbed for record in table.records):
+        console.print("Something else used the machine meanwhile: these are no verdicts.", style="bold red")
     counts = {word: sum(verdict.word == word for verdict in verdicts) for word in ("met", "missed", "no result")}
     left = sum(verdict.word == "not measured" for verdict in verdicts)
     console.print(", ".join(f"{count} {word}" for word, count in counts.items()) + f", {left} not measured")

@@ -103,7 +103,7 @@ def test_help_names_the_commands_and_loads_nothing_heavy() -> None:
     done = run("--help", command=[sys.executable, "-c", script])
     commands = {line.split()[0] for line in done.stdout.partition("Commands:\n")[2].splitlines() if line[:2] == "  "}
 
-    assert {"demo", "hub", "send", "ask", "watch", "rooms", "keys"} <= commands
+    assert {"demo", "hub", "send", "ask", "watch", "rooms", "keys", "bench"} <= commands
     assert set(done.stdout.split()).isdisjoint({"rich", "pydantic", "numpy", "websockets", "matplotlib", "filelock"})
 
 
