@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -32,6 +33,8 @@ def main() -> None:
     if options.list:
         list_all(console)
         return
+    for name in [name for name in os.environ if name.startswith("SWERGIO_") and name != "SWERGIO_REDIS_SERVER"]:
+        del os.environ[name]  # it is the defaults that are measured
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # processes are ended on the way out
     if options.read:
         told = json.loads(options.read.read_text("utf-8"))

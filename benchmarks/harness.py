@@ -39,10 +39,8 @@ class Record:
         Return it for a file: a run that is not sound has no figures, and says why.
         """
         told = asdict(self)
-        outcome = told.pop("outcome")
-        told["ok"] = self.outcome.sound
-        told["disturbed"] = self.disturbed
-        return told | outcome
+        outcome: dict[str, Any] = told.pop("outcome")
+        return {**told, "ok": self.outcome.sound, "disturbed": self.disturbed, **outcome}
 
     @classmethod
     def from_json(cls, told: dict[str, Any]) -> Record:
@@ -51,8 +49,8 @@ class Record:
         """
         names = ("figures", "lost", "duplicated", "reordered", "problem")
         outcome = Outcome(**{name: told[name] for name in names})
-        own = ("workload", "variant", "contender", "turn")
-        return cls(*(told[name] for name in own), outcome, told["others"])
+        own = ("workload", "variant", "contender", "turn", "others")
+        return cls(outcome=outcome, **{name: told[name] for name in own})
 
     @property
     def disturbed(self) -> bool:

@@ -41,8 +41,7 @@ def tables(table: Table, machine: dict[str, object], against: str) -> str:
         if variants := table.variants(name):
             parts.append(f"### {workload.title}")
         for variant in variants:
-            (heads,), *lines = rows(table, workload, variant, against)
-            assert isinstance(heads, list)
+            (_, *heads), *lines = rows(table, workload, variant, against)
             parts.append(_table([variant, *heads], lines))
     if targets := list(target_rows(judge(table))):
         parts += ["### Targets", _table(["target", "contender", "wanted", "measured", ""], targets)]

@@ -38,25 +38,25 @@ def _grid(table: Table, workload: Workload, variant: str, against: str) -> Grid:
     title = f"{workload.title}: {variant}" if variant else workload.title
     grid = Grid(title=title, title_justify="left", title_style="bold")
     grid.add_column("")
-    for head, *_ in rows(table, workload, variant, against)[:1]:
-        for cell in head:
-            grid.add_column(cell, justify="right")
-    for who, *cells in rows(table, workload, variant, against)[1:]:
-        grid.add_row(escape(str(who)), *(escape(str(cell)) for cell in cells))
+    heads, *lines = rows(table, workload, variant, against)
+    for head in heads[1:]:
+        grid.add_column(head, justify="right")
+    for line in lines:
+        grid.add_row(*map(escape, line))
     return grid
 
 
-def rows(table: Table, workload: Workload, variant: str, against: str) -> list[list[object]]:
+def rows(table: Table, workload: Workload, variant: str, against: str) -> list[list[str]]:
     """
-    Return a table as cells: the heads of its figures first, then a row for each contender.
+    Return a table as cells: the heads of its columns, then a row for each contender.
     """
     contenders = table.contenders(workload.name, variant)
     shown = [column for column in workload.columns if _is_there(table, workload, variant, column.key)]
     compared = against in contenders and bool(shown)
     heads = [column.head for column in shown] + ([f"to {against}"] if compared else [])
-    lines: list[list[object]] = [[heads]]
+    lines = [["", *heads]]
     for who in contenders:
-        cells: list[object] = [table.text(workload.name, variant, who, column.key, column.digits) for column in shown]
+        cells = [table.text(workload.name, variant, who, column.key, column.digits) for column in shown]
         if compared:
             places = [(workload.name, variant, name) for name in (who, against)]
             ratios = table.ratio(places[0], places[1], shown[0].key)

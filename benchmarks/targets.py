@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from benchmarks.harness import Table
+from benchmarks.subjects import SOCKETS, shares_memory
 from benchmarks.workloads.rooms import BURSTS
 
 Place = tuple[str, str, str]  # workload, variant, contender
@@ -113,31 +114,33 @@ def targets() -> Iterator[Target]:
         plain, other = ((ROUND_TRIP, "pinned", f"{subject} {face}") for face in ("plain", "async"))
         yield Target("round trip, plain", plain, "p50", 40, at_most=True, other=other, difference=True, unit="µs")
     yield from _compared("fan-out to 8", FAN_OUT, "8 members", "rate", _FAN_OUT)
-    yield from _compared("1 MiB arrays", ARRAYS, "1 MiB", "megabytes", _ARRAYS)
+    yield from _arrays()
     for subject in SUBJECTS:
         yield from _growth(f"{subject} plain", f"{subject} async")
     yield from _startup()
 
 
-_THROUGHPUT = {
+Wanted = dict[str, list[tuple[float, str]]]
+
+_THROUGHPUT: Wanted = {
     "swergio ws": [(6, "websockets")],
     "swergio ws+speed": [(1.8, "zenoh"), (4, "nats-py")],
     "swergio zmq+ipc": [(1.6, "zenoh")],
     "swergio redis": [(2, "nats-py")],
 }
-_ROUND_TRIP = {
+_ROUND_TRIP: Wanted = {
     "swergio ws": [(1.4, "websockets")],
     "swergio ws+speed": [(1.1, "nats-py")],
     "swergio zmq+ipc": [(1.5, "pyzmq")],
     "swergio redis": [(1.3, "redis-py")],
 }
-_FAN_OUT = {
+_FAN_OUT: Wanted = {
     "swergio ws": [(8, "websockets")],
     "swergio ws+speed": [(1.8, "zenoh")],
     "swergio zmq+ipc": [(1.7, "zenoh")],
     "swergio redis": [(3, "nats-py")],
 }
-_ARRAYS = {
+_ARRAYS: Wanted = {
     "swergio ws": [(1.2, "websockets")],
     "swergio ws+speed": [(1.7, "picows")],
     "swergio zmq+ipc": [(1.15, "pyzmq")],
@@ -150,7 +153,7 @@ def _compared(
     workload: str,
     variant: str,
     key: str,
-    wanted: dict[str, list[tuple[float, str]]],
+    wanted: Wanted,
     face: str = "plain",
     at_most: bool = False,
 ) -> Iterator[Target]:
@@ -158,6 +161,20 @@ def _compared(
         for limit, peer in ratios:
             one, other = (workload, variant, f"{subject} {face}"), (workload, variant, peer)
             yield Target(what, one, key, limit, at_most=at_most, other=other)
+
+
+def _arrays() -> Iterator[Target]:
+    """
+    Yield what arrays of 1 MiB are held to: by sockets; and through shared memory, where this swergio has it.
+    """
+    own = SOCKETS if shares_memory() else ""
+    for subject, ratios in _ARRAYS.items():
+        mark = own if "redis" not in subject else ""
+        yield from _compared("1 MiB arrays", ARRAYS, "1 MiB", "megabytes", {subject: ratios}, face=f"plain{mark}")
+    for subject in SUBJECTS[:-1] if own else ():
+        for limit, other in ((3, f"swergio zmq+ipc plain{SOCKETS}"), (1, "zenoh")):
+            places = [(ARRAYS, "1 MiB", who) for who in (f"{subject} plain", other)]
+            yield Target("1 MiB arrays, one host", places[0], "megabytes", limit, other=places[1])
 
 
 def _growth(plain: str, crowd: str) -> Iterator[Target]:

@@ -33,7 +33,15 @@ def interpreter() -> tuple[str, ...]:
     program = folder / "bin" / "python"
     if not (folder / "complete").exists():
         venv.create(folder, clear=True, with_pip=True)
-        install = [program, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"swergio=={VERSION}"]
+        install = [
+            str(program),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            f"swergio=={VERSION}",
+        ]
         done = subprocess.run(install, capture_output=True, text=True, timeout=120, check=False)
         if done.returncode:
             raise OSError(f"swergio {VERSION} cannot be installed: {done.stderr.strip().splitlines()[-1:]}")

@@ -31,7 +31,7 @@ async def _serve() -> None:
     await asyncio.Event().wait()
 
 
-class Relayed(WSListener):  # type: ignore[misc]
+class Relayed(WSListener):
     """
     One connection of the relay; while one that it sends to is full, nothing is read from it.
     """
@@ -79,7 +79,7 @@ class Relayed(WSListener):  # type: ignore[misc]
         self._paused.clear()
 
 
-class Client(WSListener, Awaited):  # type: ignore[misc]
+class Client(WSListener, Awaited):
     """
     A connection to the relay.
     """

@@ -55,7 +55,7 @@ class Client(Awaited):
         Connect; its own methods are the way to send and receive.
         """
         self._connection = await connect(self.place.url + path_of(self.place), proxy=None, **BARE)
-        self.send = self._connection.send  # type: ignore[method-assign]
+        self.send = self._connection.send  # type: ignore[method-assign, assignment]
         self.receive = self._connection.recv  # type: ignore[method-assign]
 
     async def send(self, body: Any) -> None:

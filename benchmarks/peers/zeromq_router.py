@@ -51,11 +51,11 @@ class Client(Blocking):
     """
 
     def __init__(self, place: Place) -> None:
-        dealer = zmq.Context.instance().socket(zmq.DEALER)
+        dealer: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
         dealer.connect(place.url)
         dealer.send(path_of(place).encode())
         dealer.recv()
-        self.send = dealer.send  # type: ignore[method-assign]
+        self.send = dealer.send  # type: ignore[method-assign, assignment]
         self.receive = dealer.recv  # type: ignore[method-assign]
         self._dealer = dealer
 

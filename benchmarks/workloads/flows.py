@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
-from benchmarks.subjects import Subject
+from benchmarks.subjects import BY_SOCKETS, SOCKETS, Subject, shares_memory
 from benchmarks.workloads.case import Case, Column, Scale, Workload
 from swergio.bench.measures import Flow, flow
 
@@ -41,10 +41,14 @@ def _arrays_of(subjects: Sequence[Subject], scale: Scale, size: int) -> Iterator
     for subject in subjects:
         most = min(WARM_ARRAYS * MIB, int(subject.arrays * 20e6)) / size
         what = Flow(scale.count(min(most, WARM_ARRAYS), 8), size, arrays=True, deadline=scale.deadline)
+        more = ROOM_FOR_LARGE if size > 32 * MIB else {}
         for usual in subject.contenders(scale.faces):
-            more = ROOM_FOR_LARGE if size > 32 * MIB else {}
             contender = replace(usual, environment=usual.environment | more)
             yield Case(_size(size), contender.name, partial(flow, contender, what))
+            if shares_memory() and subject.has_hub:
+                name, environment = usual.name + SOCKETS, contender.environment | BY_SOCKETS
+                contender = replace(contender, name=name, environment=environment)
+                yield Case(_size(size), name, partial(flow, contender, what))
 
 
 def _fan_out(subjects: Sequence[Subject], scale: Scale) -> list[Case]:

@@ -68,7 +68,7 @@ def _busy(contender: Contender, what: Flow) -> Outcome:
             held = _memory(stage.broker) - before
     except RoleFailed as exc:
         return Outcome(problem=str(exc))
-    return Outcome(outcome.figures | {"memory": held / what.members / 1e3}) if outcome.sound else outcome
+    return Outcome({**outcome.figures, "memory": held / what.members / 1e3}) if outcome.sound else outcome
 
 
 def _memory(broker: Process | None) -> int:

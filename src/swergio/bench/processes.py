@@ -54,7 +54,7 @@ class RoleFailed(Exception):
 
     def __str__(self) -> str:
         said = "\n".join(self.errors.strip().splitlines()[-LINES_OF_ERROR:])
-        return f"the {self.role} {self.problem}" + (f"; it said:\n{said}" if said else "")
+        return f"the {self.role} {self.problem}" + (f"\n{said}" if said else "")
 
 
 class Process:
