@@ -71,11 +71,13 @@ def measure(
     Run every case ``repeat`` times.
 
     All contenders of a variant have their turn before the first has its next one: what changes on the machine
-    meanwhile changes for all of them.
+    meanwhile changes for all of them. The very first run is thrown away: fresh memory is slow at its first touch.
     """
-    records = []
+    records: list[Record] = []
     for workload in workloads:
         cases = workload.cases(subjects, scale)
+        if repeat > 1 and cases and not records:
+            cases[0].measure()
         for variant, turn in product(dict.fromkeys(case.variant for case in cases), range(repeat)):
             for case in [case for case in cases if case.variant == variant]:
                 others = Others()

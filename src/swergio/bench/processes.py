@@ -90,18 +90,23 @@ class Process:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, number)
+        for harder in (False, True):
+            self._end(harder=harder)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(END_GRACE)
                 break
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)  # what it left behind
+        self._end(harder=True)  # what it left behind
         self._reader.join(END_GRACE)
         for stream in (self._process.stdin, self._process.stdout, self._errors):
             with contextlib.suppress(OSError):
                 stream.close()  # type: ignore[union-attr]
+
+    def _end(self, *, harder: bool) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if sys.platform != "win32":
+                os.killpg(self._process.pid, signal.SIGKILL if harder else signal.SIGTERM)
+            elif self._process.poll() is None:
+                self._process.terminate()
 
     def _read(self) -> None:
         assert self._process.stdout is not None
