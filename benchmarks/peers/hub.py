@@ -14,6 +14,5 @@ def serve(listen: str, **_: str) -> None:
     Serve until told to end.
     """
     Orders()
-    # A socket in the folder of this process is no other run's.
-    url = listen.format(os.getpid())
+    url = listen.format(os.getpid())  # a socket is no other run's
     serve_hub(configure([url]), lambda urls: say(ready=True, url=urls[0]))

