@@ -13,7 +13,8 @@ from swergio.bench.processes import DEADLINE, Process, RoleFailed
 from swergio.bench.stage import BACK, OUT, Contender, Stage, cpu_per_message
 
 WARM_UP = 0.1  # share of the messages that goes before those that count
-STALL = 3.0  # without a message for so long, none comes any more
+STALL = 5.0  # without a message for so long, and this for each of its bytes, none comes any more
+STALL_FOR_A_BYTE = 0.25e-6
 PROCESSES = 8  # at most so many receive; with more members, each is several
 
 
@@ -63,15 +64,17 @@ def timed(stage: Stage, receivers: list[Process], senders: list[Process], what: 
     """
     Have messages flow between roles that are there: first some that do not count, then those that do.
     """
-    if part(receivers, senders, max(1, int(what.messages * WARM_UP)), what.deadline) is None:
-        return wrong(receivers)
-    before = stage.cpu()
-    seconds = part(receivers, senders, what.messages, what.deadline)
+    for count in (max(1, int(what.messages * WARM_UP)), what.messages):
+        before = stage.cpu()
+        seconds = part(receivers, senders, count, what)
+        after, outcome = stage.cpu(), wrong(receivers)
+        if not outcome.sound:
+            return outcome
+        if seconds is None:
+            return Outcome(problem="messages came after a long silence")
     deliveries = what.messages * what.senders * what.members
-    spent = cpu_per_message(before, stage.cpu(), deliveries)
-    outcome = wrong(receivers)
-    if seconds is None or not outcome.sound:
-        return outcome
+    spent = cpu_per_message(before, after, deliveries)
+    assert seconds is not None
     rate = deliveries / seconds
     return Outcome({"rate": rate, "megabytes": rate * what.size / 1e6, **spent})
 
@@ -120,7 +123,7 @@ def make_heard(receivers: list[Process], senders: list[Process], timeout: float)
             raise RoleFailed(receivers[0].name, f"heard nothing in {timeout:g} s", "")
 
 
-def part(receivers: list[Process], senders: list[Process], count: int, deadline: float) -> float | None:
+def part(receivers: list[Process], senders: list[Process], count: int, what: Flow) -> float | None:
     """
     Have ``count`` messages of each sender flow; return the seconds that took, or None if not all came.
     """
@@ -130,27 +133,31 @@ def part(receivers: list[Process], senders: list[Process], count: int, deadline:
         receiver.hear("expecting")
     for sender in senders:
         sender.tell(send=count)
-    began = min(sender.hear("sent", deadline)["began"] for sender in senders)
-    ended = [_end_of(receiver, deadline) for receiver in receivers]
+    began = min(sender.hear("sent", what.deadline)["began"] for sender in senders)
+    ended = [_end_of(receiver, what) for receiver in receivers]
     return None if math.inf in ended else max(ended) - began
 
 
-def _end_of(receiver: Process, timeout: float) -> float:
+def _end_of(receiver: Process, what: Flow) -> float:
     """
     Return when a receiver had everything; infinity if nothing comes any more.
+
+    Raises:
+        RoleFailed: messages still came, and the deadline is over: it is too slow, and nothing is lost.
     """
-    seen, deadline = -1, time.monotonic() + timeout
+    seen, deadline = -1, time.monotonic() + what.deadline
+    patience = STALL + STALL_FOR_A_BYTE * what.size
     while time.monotonic() < deadline:
-        if facts := receiver.listen("finished", timeout=STALL):
+        if facts := receiver.listen("finished", timeout=patience):
             return float(facts["ended"])
         receiver.tell(report=True)
-        facts = receiver.listen("finished", "report", timeout=timeout)
+        facts = receiver.listen("finished", "report", timeout=what.deadline)
         if facts and "finished" in facts:
             return float(facts["ended"])
         if facts is None or facts["seen"] == seen:
-            break
+            return math.inf
         seen = facts["seen"]
-    return math.inf
+    raise RoleFailed(receiver.name, f"had {seen:,} messages after {what.deadline:g} s, and not all", "")
 
 
 def wrong(receivers: list[Process]) -> Outcome:
