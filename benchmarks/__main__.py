@@ -39,10 +39,13 @@ def main() -> None:
     if options.read:
         told = json.loads(options.read.read_text("utf-8"))
         records, machine = [Record.from_json(record) for record in told["runs"]], told["machine"]
+        whole = True
     else:
         machine = describe() | {"busy": check_quiet(console, anyway=options.busy_anyway)}
-        records = run(options, console)
+        records, whole = run(options, console)
     publish(options, records, machine)
+    if not whole:
+        sys.exit(130)
 
 
 def read_options() -> argparse.Namespace:
@@ -116,22 +119,30 @@ def choose(options: argparse.Namespace, console: Console) -> list[Subject]:
     return chosen
 
 
-def run(options: argparse.Namespace, console: Console) -> list[Record]:
+def run(options: argparse.Namespace, console: Console) -> tuple[list[Record], bool]:
     """
-    Measure.
+    Measure; return the runs, and whether they are all: Ctrl-C ends this early.
     """
     names = options.workloads or (OF_TARGETS if options.targets else USUAL)
     factor = options.factor * (QUICK if options.quick else 1)
     scale = Scale(factor, options.full, options.deadline, tuple(options.face or ["plain"]))
 
+    records: list[Record] = []
+
     def note(record: Record) -> None:
+        records.append(record)
         outcome = record.outcome
         figures = ", ".join(f"{name} {value:,.4g}" for name, value in outcome.figures.items() if outcome.sound)
         console.print(f"{record.workload} {record.variant}, {record.contender}: ", style="bold", end="", markup=False)
         console.print(figures or f"✗ {outcome.problem or outcome.fault}", markup=False, soft_wrap=True)
 
     repeat = 1 if options.quick else options.repeat
-    return measure([WORKLOADS[name] for name in names], choose(options, console), scale, repeat, note)
+    try:
+        measure([WORKLOADS[name] for name in names], choose(options, console), scale, repeat, note)
+    except KeyboardInterrupt:
+        console.print("Interrupted; this is what there is.", style="bold red")
+        return records, False
+    return records, True
 
 
 def publish(options: argparse.Namespace, records: list[Record], machine: dict[str, Any]) -> None:

@@ -66,26 +66,22 @@ def measure(
     scale: Scale,
     repeat: int,
     note: Callable[[Record], None],
-) -> list[Record]:
+) -> None:
     """
-    Run every case ``repeat`` times.
+    Run every case ``repeat`` times, and hand each run to ``note``.
 
     All contenders of a variant have their turn before the first has its next one: what changes on the machine
     meanwhile changes for all of them. The very first run is thrown away: fresh memory is slow at its first touch.
     """
-    records: list[Record] = []
-    for workload in workloads:
+    for at, workload in enumerate(workloads):
         cases = workload.cases(subjects, scale)
-        if repeat > 1 and cases and not records:
+        if repeat > 1 and cases and not at:
             cases[0].measure()
         for variant, turn in product(dict.fromkeys(case.variant for case in cases), range(repeat)):
             for case in [case for case in cases if case.variant == variant]:
                 others = Others()
                 outcome = case.measure()
-                record = Record(workload.name, variant, case.contender, turn, outcome, others.cores())
-                records.append(record)
-                note(record)
-    return records
+                note(Record(workload.name, variant, case.contender, turn, outcome, others.cores()))
 
 
 class Table:

@@ -104,6 +104,7 @@ def test_ctrl_c_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
         program.send_signal(signal.SIGINT)
         program.communicate(timeout=30)
 
+    assert program.returncode == 130
     wait_for(lambda: not marked(mark), "something is left")
 
 
