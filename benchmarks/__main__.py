@@ -112,7 +112,7 @@ def choose(options: argparse.Namespace, console: Console) -> list[Subject]:
     for subject in all_subjects():
         named = subject.name in (options.subject or ()) or "all" in (options.subject or ())
         if named or (not options.subject and subject.usual):
-            if lacking := subject.missing():
+            if lacking := subject.missing() or subject.prepare():
                 console.print(f"without {subject.name}: {lacking}", style="yellow")
             else:
                 chosen.append(subject)

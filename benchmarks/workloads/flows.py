@@ -27,6 +27,10 @@ def _size(size: int) -> str:
     return f"{size} B" if size < KIB else f"{size // KIB} KiB" if size < MIB else f"{size // MIB} MiB"
 
 
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}" + "s" * (number != 1)
+
+
 def _throughput(subjects: Sequence[Subject], scale: Scale) -> list[Case]:
     sizes = (16, 128, KIB, 8 * KIB, 64 * KIB) if scale.full else (128,)
     return [case for size in sizes for case in _flows(subjects, scale, _size(size), size=size)]
@@ -58,13 +62,15 @@ def _fan_out(subjects: Sequence[Subject], scale: Scale) -> list[Case]:
         case
         for many in (1, 8, 64)
         for among in [subjects if scale.full or many == 8 else own]
-        for case in _flows(among, scale, f"{many} members", share=max(many / 2, 1), members=many)
+        for case in _flows(among, scale, _many(many, "member"), share=max(many / 2, 1), members=many)
     ]
 
 
 def _fan_in(subjects: Sequence[Subject], scale: Scale) -> list[Case]:
     senders = (1, 4, 16) if scale.full else (8,)
-    return [case for many in senders for case in _flows(subjects, scale, f"{many} senders", share=many, senders=many)]
+    return [
+        case for many in senders for case in _flows(subjects, scale, _many(many, "sender"), share=many, senders=many)
+    ]
 
 
 def _flows(

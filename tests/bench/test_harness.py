@@ -19,7 +19,7 @@ from benchmarks.harness import Record, Table
 from benchmarks.markdown import BEGIN, END
 from benchmarks.report import rows
 from benchmarks.subjects import Subject, all_subjects
-from benchmarks.targets import judge
+from benchmarks.targets import judge, targets
 from benchmarks.workloads import WORKLOADS, Scale
 
 from swergio.bench.outcome import Outcome
@@ -167,6 +167,19 @@ def test_a_target_is_met_or_missed_by_ratios_within_a_turn() -> None:
         "CPU per message": "missed",
     }
     assert verdicts(table(SOUND, LOSSY)) == {"throughput": "no result", "CPU per message": "no result"}
+
+
+def test_each_target_is_about_cases_that_there_are() -> None:
+    among = [subject for subject in SUBJECTS.values() if subject.name != "swergio 0.0.2"]
+    cases = {
+        (name, case.variant, case.contender)
+        for name, workload in WORKLOADS.items()
+        for case in workload.cases(among, Scale())
+    }
+    named = {place for target in targets() for place in (target.one, target.other) if place is not None}
+
+    assert len(named) > 30
+    assert named <= cases
 
 
 def test_a_run_beside_something_else_is_marked() -> None:
