@@ -42,7 +42,10 @@ def interpreter() -> tuple[str, ...]:
             "--disable-pip-version-check",
             f"swergio=={VERSION}",
         ]
-        done = subprocess.run(install, capture_output=True, text=True, timeout=120, check=False)
+        try:
+            done = subprocess.run(install, capture_output=True, text=True, timeout=120, check=False)
+        except subprocess.TimeoutExpired as exc:
+            raise OSError(f"swergio {VERSION} cannot be installed: {exc}") from exc
         if done.returncode:
             raise OSError(f"swergio {VERSION} cannot be installed: {done.stderr.strip().splitlines()[-1:]}")
         (folder / "complete").touch()
