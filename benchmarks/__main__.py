@@ -20,6 +20,7 @@ from benchmarks.subjects import FACES, Subject, all_subjects
 from benchmarks.workloads import WORKLOADS, Scale
 
 QUICK = 0.1
+WIDE = 160  # columns, where nobody says how many there are
 USUAL = ("round-trip", "throughput", "arrays", "fan-out")
 OF_TARGETS = ("round-trip", "throughput", "arrays", "fan-out", "members", "rooms", "pass", "startup")
 
@@ -151,7 +152,7 @@ def publish(options: argparse.Namespace, records: list[Record], machine: dict[st
     """
     from benchmarks import markdown, plots, report
 
-    table, console = Table(records), Console(highlight=False)
+    table, console = Table(records), Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
     report.show(console, table, machine, options.against)
     if options.targets:
         report.show_targets(console, table)

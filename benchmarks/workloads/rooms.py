@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import count, islice
 from typing import Any
@@ -27,9 +28,9 @@ from swergio.bench.stage import Contender, Stage
 BURSTS = {"in bursts": 32, "one by one": 1}
 COUNTS = {"in bursts": 300_000, "one by one": 60_000}
 SIZE = 128
-STRIDE = (
-    7919  # a prime that no number of rooms is a multiple of: all are visited, and neighbours in time are none in number
-)
+JOINERS = 32  # joins wait for the hub, and overlap: 0.7 ms each, where one after another they took 1.8
+FOR_JOINING = 0.003  # seconds for each room: four times what one took on a busy machine
+STRIDE = 7919  # a prime, so that all rooms are visited, and neighbours in time are none in number
 
 
 def _cases(subjects: Sequence[Subject], scale: Scale) -> list[Case]:
@@ -50,7 +51,7 @@ def _measure(contender: Contender, rooms: int, burst: int, what: Flow) -> Outcom
     try:
         with Stage(contender) as stage:
             receiver = stage.add("receiver", play=f"{here}:receiver", rooms=rooms)
-            receiver.hear("ready", what.deadline)
+            receiver.hear("ready", max(what.deadline, FOR_JOINING * rooms))
             sender = stage.add("sender", play=f"{here}:sender", rooms=rooms, burst=burst)
             sender.hear("ready", what.deadline)
             make_heard([receiver], [sender], what.deadline)
@@ -74,9 +75,10 @@ def receiver(place: list[Any], rooms: int, **_: str) -> None:
     def take(message: swergio.Message) -> None:
         tally.note(read(message.data)[0], number[message.room])
 
-    for name in number:
-        component.on(name)(take)
-    with component:
+    with component, ThreadPoolExecutor(JOINERS) as pool:
+        list(pool.map(component.join, number))
+        for name in number:
+            component.on(name)(take)
         say(ready=True)
         threading.Event().wait()
 
