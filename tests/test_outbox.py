@@ -15,8 +15,8 @@ from swergio.codec import pack
 from swergio.codec.batch import MAX_MESSAGES, MESSAGE_COST, Batch
 from swergio.codec.frames import join
 from swergio.errors import InvalidName, UnsupportedBody
-from swergio.messages import Kind, Phase
-from swergio.outbox import MAX_INSTANCE, Channel, Lane, Outbound, Outbox
+from swergio.messages import MAX_INSTANCE, Kind, Phase
+from swergio.outbox import Channel, Lane, Outbound, Outbox
 
 PLENTY = 10**9
 

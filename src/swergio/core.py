@@ -18,8 +18,8 @@ from swergio.codec.batch import encode_one
 from swergio.codec.bodies import pack
 from swergio.dispatch import Dispatcher
 from swergio.errors import Backlog, ComponentClosed, HandlerFailed, MessageTooLarge, SwergioError, UsedAfterFork
-from swergio.messages import Instance, Kind, Message, check_open_room
-from swergio.outbox import Channel, Outbox, check_destination
+from swergio.messages import Instance, Kind, Message, check_destination, check_open_room
+from swergio.outbox import Channel, Outbox
 from swergio.reception import Reception
 from swergio.stats import Stats
 from swergio.transport import Context, Manner, Past, Will, find

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_NAME_BYTES = 128
+MAX_INSTANCE = 32
 
 
 class MessageType(StrEnum):
@@ -115,6 +116,31 @@ def check_name(value: object, what: str) -> str:
     if what == "component" and "#" in value:
         raise InvalidName(f"{value!r} cannot name a component", "a name without '#', which begins an instance", remedy)
     return value
+
+
+def is_suffix(text: str) -> bool:
+    """
+    Whether an instance can end so, behind its name and ``#``.
+    """
+    return text.isascii() and text.isalnum() and len(text) <= MAX_INSTANCE
+
+
+def check_destination(room: object, to: object) -> None:
+    """
+    Check that a channel can lead to ``room``, or to the component or instance ``to``: one of the two.
+
+    Raises:
+        InvalidName: it cannot.
+    """
+    if (room is None) == (to is None):
+        raise InvalidName(f"a channel to room {room!r} and component {to!r}", "one of the two")
+    if to is None:
+        check_name(room, "room")
+        return
+    name, mark, rest = to.partition("#") if isinstance(to, str) else (to, "", "")
+    check_name(name, "component")
+    if mark and not is_suffix(rest):
+        raise InvalidName(f"{to!r} is no instance", f"a name, '#', and up to {MAX_INSTANCE} letters and digits")
 
 
 def check_open_room(room: object) -> str:

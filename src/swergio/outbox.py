@@ -23,14 +23,12 @@ from typing import Any
 
 from swergio.codec.batch import MAX_MESSAGES, MESSAGE_COST, OpenBatch, flags_of, pack_meta
 from swergio.codec.frames import Buffer
-from swergio.errors import InvalidName
-from swergio.messages import Kind, MessageType, Phase, check_name
+from swergio.messages import Kind, MessageType, Phase, check_destination, check_name
 
 BATCH_COST = 256 * 1024
 
 _KNOWN_TYPES = frozenset((*map(str, MessageType), *MessageType))  # an enum's hash is not that of its text
 OVERDRAFT = 8
-MAX_INSTANCE = 32
 
 
 class Lane(IntEnum):
@@ -41,31 +39,6 @@ class Lane(IntEnum):
     DIRECT = 0
     FEEDBACK = 1
     REPLIES = 2
-
-
-def is_suffix(text: str) -> bool:
-    """
-    Whether an instance can end so, behind its name and ``#``.
-    """
-    return text.isascii() and text.isalnum() and len(text) <= MAX_INSTANCE
-
-
-def check_destination(room: object, to: object) -> None:
-    """
-    Check that a channel can lead to ``room``, or to the component or instance ``to``: one of the two.
-
-    Raises:
-        InvalidName: it cannot.
-    """
-    if (room is None) == (to is None):
-        raise InvalidName(f"a channel to room {room!r} and component {to!r}", "one of the two")
-    if to is None:
-        check_name(room, "room")
-        return
-    name, mark, rest = to.partition("#") if isinstance(to, str) else (to, "", "")
-    check_name(name, "component")
-    if mark and not is_suffix(rest):
-        raise InvalidName(f"{to!r} is no instance", f"a name, '#', and up to {MAX_INSTANCE} letters and digits")
 
 
 # By Kind. Plain integers: hashing a member of an enumeration, as a part of a key, runs Python code.

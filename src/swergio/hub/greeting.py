@@ -13,8 +13,8 @@ import msgpack
 from swergio.codec.frames import Buffer, check, rows, unpack
 from swergio.errors import InvalidName, ProtocolError
 from swergio.hub.positions import Position
-from swergio.messages import check_name
-from swergio.outbox import Lane, check_destination
+from swergio.messages import check_destination, check_name
+from swergio.outbox import Lane
 from swergio.transport import Manner, Mode
 
 TEXT_OR_NONE = (str, type(None))

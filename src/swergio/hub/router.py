@@ -35,8 +35,8 @@ from swergio.hub.greeting import TEXT_OR_NONE, ChannelState, Hello, Place, Welco
 from swergio.hub.placing import Placing
 from swergio.hub.rooms import Rooms
 from swergio.hub.sessions import MAX_CONTROL, HubChannel, HubWill, Parcel, Session
-from swergio.messages import Instance, check_name
-from swergio.outbox import Lane, check_destination, is_suffix
+from swergio.messages import Instance, check_destination, check_name, is_suffix
+from swergio.outbox import Lane
 from swergio.transport import Past
 
 PACKET = 256 * 1024
