@@ -50,7 +50,7 @@ def prepare(folder: Path) -> Node:
     for test_program in Path(__file__).parent.glob("*.mjs"):
         shutil.copy(test_program, folder)
     command = [program, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-timeout=30000"]
-    installed = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100, check=False)
+    installed = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240, check=False)
     if installed.returncode and UNREACHABLE.search(installed.stderr):
         _missing(f"npm cannot reach its registry: {installed.stderr.splitlines()[0]}")
     assert installed.returncode == 0, installed.stderr

@@ -20,7 +20,8 @@ from tests.live.node import EXAMPLE, Node, prepare
 from tests.vectors import FOLDER as VECTORS
 from tests.vectors import load as load_vectors
 
-pytestmark = pytest.mark.long  # once is enough: what differs between versions of Python is not at work here
+# Once is enough: what differs between versions of Python is not at work here. npm may take minutes where all is busy.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 DEADLINE = 30
 KILLS = 12
