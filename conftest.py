@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import contextlib
 import doctest
+import functools
 import io
 import os
 import re
 import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,17 +87,31 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
-    Let any worker take any test, the long ones first, so that none is left with much when the others are done.
-
-    What shares something stays with one worker: the blocks of a page, and the tests of a module with fixtures of its
-    own.
+    Let the long ones come first, so that no worker is left with much when the others are done.
     """
-    for item in items:
-        if not isinstance(item, pytest.Function) or _shares(item):
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
-def _shares(item: pytest.Function) -> bool:
-    used = item._fixtureinfo.name2fixturedefs.values()  # noqa: SLF001  pytest says it nowhere else
-    return any(fixture.scope == "module" for fixtures in used for fixture in fixtures)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """
+    Let any worker take any test, but the blocks of a page stay together, and so do tests that share a fixture.
+
+    ``--dist=loadgroup``, which is meant for that, does not see its groups under pytest 9.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return file if _shared(Path(file)) else nodeid
+
+    return Scheduling(config, log)
+
+
+@functools.cache
+def _shared(file: Path) -> bool:
+    if file.suffix != ".py":
+        return True
+    near = (file, file.with_name("conftest.py"))
+    return any('scope="module"' in one.read_text("utf-8") for one in near if one.exists())

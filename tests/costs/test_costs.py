@@ -86,6 +86,7 @@ def test_without_valgrind_it_says_how_to_get_it(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)  # valgrind executes each instruction in software, three times over
 @pytest.mark.skipif(shutil.which("valgrind") is None, reason="instructions are counted by valgrind")
 def test_instructions_of_one_call_more_for_each_message_are_noticed() -> None:
     before = instructions(["send alone"])["send alone"]
