@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import signal
-import socket
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import nats
 
-from benchmarks.peers.redis_pubsub import wait_for
+from benchmarks.peers import server
 from swergio.bench.clients import Awaited, Take
-from swergio.bench.role import Orders, say
 
 # Beyond 1 MB and beyond 64 MB behind, the defaults refuse and cut off; none of the others is so narrow.
 CONFIGURATION = "max_payload: 67108864\nmax_pending: 4294967296\n"
@@ -34,24 +29,15 @@ def binary() -> str | None:
 
 def serve(**_: str) -> None:
     """
-    Serve on a free port of loopback until told to end.
+    Serve until told to end.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    Orders()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "nats.conf"
+
+    def command(port: int, folder: Path) -> list[str]:
+        file = folder / "nats.conf"
         file.write_text(CONFIGURATION, "utf-8")
-        command = [binary() or sys.exit("no nats-server"), "-a", "127.0.0.1", "-p", str(port), "-c", str(file)]
-        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            wait_for(port, server)
-            say(ready=True, url=f"nats://127.0.0.1:{port}", pid=server.pid)
-            server.wait()
-        finally:
-            server.kill()
-            server.wait()
+        return [binary() or sys.exit("no nats-server"), "-a", "127.0.0.1", "-p", str(port), "-c", str(file)]
+
+    server.serve(command, "nats://127.0.0.1:{}")
 
 
 class Client(Awaited):

@@ -5,48 +5,34 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import signal
-import socket
-import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.peers import server
 from swergio.bench.clients import Awaited
-from swergio.bench.role import Orders, say
 
 PIPELINED = 64  # publishes that go together
 # At the default limits the server cuts off whoever is 32 MiB behind: of bare pub/sub, three arrays of four are lost.
 UNLIMITED = ["--client-output-buffer-limit", "pubsub 0 0 0"]
-DEADLINE = 20.0
 
 
 def serve(query: str, lenient: bool, **_: str) -> None:
     """
-    Serve on a free port of loopback until told to end.
+    Serve until told to end.
 
     Args:
         query: Put behind the URL.
         lenient: Whether subscribers may be as far behind as they like.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # the server ends with this process
-    Orders()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder]
-        command = [binary() or sys.exit("no redis-server"), *options, *(UNLIMITED if lenient else [])]
-        server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        try:
-            wait_for(port, server)
-            say(ready=True, url=f"redis://127.0.0.1:{port}{query}", pid=server.pid)
-            server.wait()
-        finally:
-            server.kill()
-            server.wait()
+
+    def command(port: int, folder: Path) -> list[str]:
+        program = binary() or sys.exit("no redis-server")
+        where = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
+        return [program, *where, "--save", "", "--appendonly", "no", *(UNLIMITED if lenient else [])]
+
+    server.serve(command, f"redis://127.0.0.1:{{}}{query}")
 
 
 def binary() -> str | None:
@@ -59,21 +45,6 @@ def binary() -> str | None:
     packaged = [str(path) for folder in folders for path in Path(folder).glob("_binaries/*/valkey-server")]
     names = (os.environ.get("SWERGIO_REDIS_SERVER"), "redis-server", "valkey-server")
     return next((path for name in names if name and (path := shutil.which(name))), next(iter(packaged), None))
-
-
-def wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
-    """
-    Return when a server takes connections.
-    """
-    deadline = time.monotonic() + DEADLINE
-    while server.poll() is None and time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.01)
-        else:
-            return
-    raise SystemExit(f"the server does not come up: exit code {server.poll()}")
 
 
 class Client(Awaited):

@@ -126,13 +126,19 @@ def ask_nobody(stage: Stage) -> None:
     stage.world.run()
 
 
-def broken_link(stage: Stage) -> None:
+def heard(stage: Stage) -> tuple[Speaker, Speaker]:
+    # bob is in "room", and has had a message of ann's there.
     bob, ann = stage.add("bob"), stage.add("ann")
     bob.join("room")
     stage.world.run()
     ann.send("room", 1)
     stage.world.run()
     stage.steps.clear()
+    return bob, ann
+
+
+def broken_link(stage: Stage) -> None:
+    bob, ann = heard(stage)
     ann.send("room", 2)
     stage.world.read(ann)  # it arrives, and its acknowledgement is lost
     ann.cut()
@@ -144,12 +150,7 @@ def broken_link(stage: Stage) -> None:
 
 
 def dead_hub(stage: Stage) -> None:
-    bob, ann = stage.add("bob"), stage.add("ann")
-    bob.join("room")
-    stage.world.run()
-    ann.send("room", 1)
-    stage.world.run()
-    stage.steps.clear()
+    _, ann = heard(stage)
     stage.world.die()
     stage.new_hub("ffeeddccbbaa9988")
     ann.send("room", 2)
