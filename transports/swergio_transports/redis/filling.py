@@ -199,7 +199,7 @@ class Filling:
         token = secrets.token_bytes(8) if isinstance(reading, Loose) else b""
         arrived = self._tokens[token] = self._loop.create_future()
         try:
-            words = (self._instance, reading.seen, self._verb, token)
+            words = (self._instance, reading.next, self._verb, token)
             base, top, member, first, flat = await self._broker.run(script("state"), reading.keys, words)
             if token:  # what was published before is here when this is, or the connection broke and we look again
                 await asyncio.wait_for(arrived, TOKEN)

@@ -89,8 +89,12 @@ class Loose(Reading):
 
     def stands(self, state: State) -> bool:
         """
-        All that was passed over up to here is counted now.
+        All that was passed over up to here is counted now, unless something waits: then when that was taken.
         """
+        if self.ahead:
+            self.top = max(self.top, state.top)
+            self.jumped = True
+            return not self.is_replaced(state)
         self.jumped = False
         return Reading.stands(self, state)  # there is no `super` in a class that dataclass has made anew, with slots
 

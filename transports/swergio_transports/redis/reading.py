@@ -119,9 +119,9 @@ class Reading:
     @property
     def seen(self) -> int:
         """
-        The end of what was seen of the log.
+        The end of what was seen of the log: a log that begins anew must begin behind what waits, too.
         """
-        return self.next
+        return self.ahead[-1].end if self.ahead else self.next
 
     def settle(self) -> None:
         """
@@ -204,10 +204,10 @@ class Reading:
         Go on from what is still there. False if the log is another one whose places mean something else.
         """
         if state.base != self.base:
-            self.epochs.append(str(self.base))
-            if state.base < self.next:
+            if self.is_replaced(state):
                 return False
-            self.base = state.base
+            self.ahead.clear()  # what waited was of the log before, or is in the new one and can be fetched
+            self.top = state.top
         place = state.first if state.first >= self.next else max(state.top, self.next)
         if place != self.next:
             self.pass_over = 0
@@ -216,6 +216,17 @@ class Reading:
         self.top = max(self.top, state.top)
         self.settle()
         return True
+
+    def is_replaced(self, state: State) -> bool:
+        """
+        Take note of the log that there is now. Return whether it is another one whose places mean something else.
+        """
+        if state.base != self.base:
+            self.epochs.append(str(self.base))
+            if state.base < self.next:
+                return True
+            self.base = state.base
+        return False
 
     def missed(self) -> list[Position]:
         """
