@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tests.demo.conftest import HubProcess
 
 
+@pytest.mark.long
 def test_the_process_trained_model_beats_its_rivals_through_the_rooms(hub: HubProcess) -> None:
     result = run_demo(hub.url)
     cost = {name: score.cost for name, score in result.scores.items()}
@@ -48,6 +49,7 @@ def test_a_table_is_printed_and_a_plot_is_drawn(
     assert (tmp_path / "demo.svg").read_text(encoding="utf-8").startswith("<?xml")
 
 
+@pytest.mark.long
 def test_training_reaches_its_result_while_the_hub_is_killed_at_five_points(hub: HubProcess) -> None:
     points = [
         ("accuracy", 0),

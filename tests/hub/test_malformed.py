@@ -128,6 +128,7 @@ class Attacker:
         return session
 
 
+@pytest.mark.long
 def test_twenty_thousand_damaged_packets_disturb_nobody_else() -> None:
     packets = recorded_by_a_component()
     world = World()
@@ -323,6 +324,7 @@ class Conversation:
         return component
 
 
+@pytest.mark.long
 def test_twenty_thousand_damaged_packets_of_a_hub_are_protocol_errors_or_mean_something() -> None:
     conversation = Conversation()
     refused = taken = 0

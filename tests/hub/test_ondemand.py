@@ -151,6 +151,7 @@ def test_ten_processes_that_start_at_once_share_one_hub(folder: Path) -> None:
         assert hubs_in_log(folder) == {str(running(folder).pid)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("order", ["world first", "universe first"])
 def test_two_scripts_find_each_other_in_either_order_ten_times(tmp_path: Path, order: str) -> None:
     (tmp_path / "world.py").write_text(WORLD)
