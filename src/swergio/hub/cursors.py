@@ -95,7 +95,7 @@ class Cursor:
         Note that the member was given the entry at ``pushed``.
         """
         self.pushed += 1
-        self.covered = entry.end
+        self.covered = entry.offset + entry.count
         if self.mode is not Mode.RELIABLE:
             self.given.append((entry.end, entry.cost))
             self.in_flight += entry.cost

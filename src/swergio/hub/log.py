@@ -71,6 +71,7 @@ class Log:
         self.positions = Positions()
         self.next = offset
         self.cost = 0  # cumulative, of everything ever appended
+        self.held = 0  # of what is in it
         self.keep_all = False  # after a restart, entries wait for members that have not come back yet
         self.history = 0  # cost of what is kept for those who join later and ask for it
         self.shared_by: Group | None = None  # the group that gives what is in it to its only member
@@ -87,17 +88,11 @@ class Log:
         """
         Whether a reliable member is too far behind to take more.
         """
-        if self.held < self.limit and not self._budget.exhausted:
+        budget = self._budget
+        if self.held < self.limit and budget.used < budget.limit:
             return False
         behind = self.cost - self._cost_at(self._needed())
-        return behind >= self.limit or (behind > 0 and self._budget.exhausted)
-
-    @property
-    def held(self) -> int:
-        """
-        The cost of what is in the log.
-        """
-        return self.cost - self._cost_at(self._base)
+        return behind >= self.limit or (behind > 0 and budget.exhausted)
 
     def append(self, entry: Entry) -> None:
         """
@@ -105,16 +100,18 @@ class Log:
         """
         self._entries.append(entry)
         self.end_index += 1
-        self.next = entry.end
+        self.next += entry.count
         self.cost += entry.cost
-        self._budget.used += entry.cost
+        self.held += entry.cost
+        budget = self._budget
+        budget.used += entry.cost
         if not entry.observers_only:
             self.positions.reached(entry.source, entry.last)
         own = self.cursors.get(entry.source.sender)
         freed = False
         if own is not None or entry.observers_only:
             freed = self._pass_over(entry, self.cursors.values() if entry.observers_only else (own,))
-        if freed or not self.cursors or self.held > self.limit // LOSSY_SHARE or self._budget.exhausted:
+        if freed or not self.cursors or self.held > self.limit // LOSSY_SHARE or budget.used >= budget.limit:
             self.trim()
 
     def _pass_over(self, entry: Entry, cursors: Iterable[Cursor | None]) -> bool:
@@ -132,7 +129,7 @@ class Log:
         floor = self._floor(scarce=scarce or self._budget.exhausted)
         if floor == self._base:
             return
-        before = self._cost_at(self._base)
+        freed = self._cost_at(floor) - self._cost_at(self._base)
         for cursor in self.cursors.values():
             if cursor.pushed < floor:
                 self._overtake(cursor, floor)
@@ -143,7 +140,8 @@ class Log:
         if gone > 64 and gone * 2 > len(self._entries):
             del self._entries[:gone]
             self._first = floor
-        self._budget.used -= self._cost_at(floor) - before
+        self.held -= freed
+        self._budget.used -= freed
 
     def _overtake(self, cursor: Cursor, floor: int) -> None:
         for index in range(max(cursor.pushed, self._base), floor):
@@ -264,7 +262,7 @@ class Log:
             cursor.consumed = max(cursor.consumed, self._base)
         end = self.end_index
         while cursor.pushed < end:
-            entry = self.entry(cursor.pushed)
+            entry = self._entries[cursor.pushed - self._first]
             if cursor.wants(entry):
                 in_flight = entry.start - self._cost_at(cursor.consumed) if cursor.reliable else cursor.in_flight
                 return entry if in_flight <= 0 or in_flight + entry.cost <= window else None

@@ -284,11 +284,11 @@ class Hub:
         session, link = connection.session, connection.link
         if session is None or session.link is not connection:
             return
-        if self.router.overrun(session):
+        if session.control and self.router.overrun(session):
             log.warning("%s does not read what it is told; closing its link", session.instance)
             link.abort()
             return
-        while link.writable:
+        while (session.ready or session.control or session.due) and link.writable:
             packet = self.router.collect(session)
             if not packet:
                 break

@@ -40,38 +40,32 @@ class HubWill(NamedTuple):
     payload: bytes
 
 
-@dataclass(slots=True, eq=False)  # frozen, making one, for each batch, would take four times as long
 class Parcel:
     """
     A published batch that is not in a log yet.
+
+    Attributes:
+        first, last: The numbers of its messages.
+        cost: What it counts for in a log.
     """
 
-    first: int
-    count: int
-    flags: int
-    room: str
-    payload: memoryview
+    __slots__ = ("cost", "count", "first", "flags", "last", "payload", "room")
 
-    @property
-    def last(self) -> int:
-        """
-        The number of its last message.
-        """
-        return self.first + self.count - 1
+    def __init__(self, first: int, count: int, flags: int, room: str, payload: memoryview) -> None:
+        self.first = first
+        self.last = first + count - 1
+        self.count = count
+        self.flags = flags
+        self.room = room
+        self.payload = payload
+        self.cost = len(payload) + MESSAGE_COST * count
 
     @property
     def numbers(self) -> range:
         """
         The numbers of its messages.
         """
-        return range(self.first, self.first + self.count)
-
-    @property
-    def cost(self) -> int:
-        """
-        What it counts for in a log.
-        """
-        return len(self.payload) + MESSAGE_COST * self.count
+        return range(self.first, self.last + 1)
 
 
 class Undelivered(NamedTuple):
@@ -240,10 +234,10 @@ class Session:
         if self.link is None:
             return
         self.acknowledgements[channel.number] = channel.appended
-        self.unacknowledged += cost
-        if self.unacknowledged < ACKNOWLEDGE_COST:
+        if not self.unacknowledged:
             self.lazy(self)
-        else:
+        self.unacknowledged += cost
+        if self.unacknowledged >= ACKNOWLEDGE_COST:
             self.due = True
             self.changed(self)
 
@@ -287,8 +281,6 @@ class Session:
             window: What the component may have ahead of its handlers, for each log.
         """
         packet: list[Buffer] = []
-        if not (self.control or self.ready or self.due):
-            return packet
         while self.control:
             packet += self.control.popleft()
         if self.acknowledgements and self.due:
@@ -312,6 +304,8 @@ class Session:
                 return entry.frame  # the same object for every member, so that a link can encode it once for all
             packet += entry.frame
             size += entry.cost
+            if cursor.pushed == cursor.log.end_index:
+                del self.ready[cursor]
         if self.ready:
             self._end_turn()
         return packet
