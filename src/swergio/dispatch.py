@@ -144,7 +144,7 @@ class Dispatcher:
         """
         Have ``work`` done after everything that was submitted before.
         """
-        if work.answerable and (self._stayed or self._congested()):
+        if (self._stayed or self._congested()) and work.answerable:
             self._stayed.append(work)
         else:
             self._admit(work)

@@ -126,6 +126,13 @@ class Outbox:
 
     # -- any thread ---------------------------------------------------------------------------------------------
 
+    @property
+    def has_more(self) -> bool:
+        """
+        Whether there may be something to take.
+        """
+        return bool(self._ready)
+
     def append(
         self,
         room: str,

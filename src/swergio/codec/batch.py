@@ -34,6 +34,7 @@ COLUMNS = 9
 
 _SIZES = struct.Struct("<II")
 _KIND = 0b111
+_KINDS = tuple(Kind)  # by number; asking the class itself takes 0.7 µs, and this 0.03
 _WANTS_FEEDBACK = 0b1000
 
 
@@ -249,7 +250,7 @@ class Batch:
         """
         How its messages take part in a conversation.
         """
-        return Kind(self.flags & _KIND)
+        return _KINDS[self.flags & _KIND]
 
     @property
     def wants_feedback(self) -> bool:

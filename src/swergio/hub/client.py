@@ -117,6 +117,14 @@ class HubClient:
             elif not frame.op & OPTIONAL:
                 raise ProtocolError(f"unknown op {frame.op}")
 
+    def has_more(self, report: bool = True) -> bool:
+        """
+        Whether there may be something to `collect`.
+        """
+        if self._control or self._held or self._outbox.has_more:
+            return True
+        return report and self.reader.has_more
+
     def collect(self, report: bool = True) -> list[Buffer]:
         """
         Return the next packet to write, empty if there is none.

@@ -147,6 +147,13 @@ class Reader:
         sub.consumed = max(sub.consumed, end)
         self._settle(sub)
 
+    @property
+    def has_more(self) -> bool:
+        """
+        Whether there may be something to report.
+        """
+        return bool(self._unreported)
+
     def report(self) -> list[Buffer]:
         """
         Return the frames that say what was handled since this was last called.

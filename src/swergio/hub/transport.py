@@ -188,7 +188,8 @@ class HubTransport(Transport):
             return
         if self._client.welcomed and not self._welcome.done():
             self._welcome.set_result(None)
-        self.wake()
+        if self._client.has_more(report=self._report_timer is None):
+            self.wake()
 
     def writable_again(self) -> None:
         """
