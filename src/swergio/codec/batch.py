@@ -18,6 +18,7 @@ import struct
 import time
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
+from types import NoneType
 from typing import Any
 
 import msgpack
@@ -34,7 +35,7 @@ COLUMNS = 9
 
 _SIZES = struct.Struct("<II")
 _KIND = 0b111
-_KINDS = tuple(Kind)  # by number; asking the class itself takes 0.7 µs, and this 0.03
+_KINDS: tuple[Kind, ...] = tuple(Kind)  # by number; asking the class itself takes 0.7 µs, and this 0.03
 _WANTS_FEEDBACK = 0b1000
 
 
@@ -186,6 +187,8 @@ class Batch:
         "flags", "metas", "parents", "phase", "roots", "time", "type",
     )  # fmt: skip
 
+    flags: int
+
     def __init__(self, payload: memoryview, count: int) -> None:
         try:
             self._sizes = _SIZES.unpack_from(payload)
@@ -223,9 +226,7 @@ class Batch:
 
     def _is_column(self, column: Any, kind: type) -> bool:
         return (
-            isinstance(column, list)
-            and len(column) == self._count
-            and all(item is None or isinstance(item, kind) for item in column)
+            isinstance(column, list) and len(column) == self._count and {kind, NoneType}.issuperset(map(type, column))
         )
 
     def _place(self, arrays: list[Any]) -> list[list[tuple[int, int]]]:

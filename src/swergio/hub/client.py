@@ -148,6 +148,8 @@ class HubClient:
                 break
             packet += self._publish(batch)
             size += batch.cost
+            if not self._outbox.has_more:
+                break
         if report:  # behind what handlers sent: who is killed between the two is taken not to have finished
             packet += self.reader.report()
         return packet

@@ -238,6 +238,8 @@ class HubTransport(Transport):
             self._sent_at = self._loop.time()
             link.send(packet)
             self._wrote_at = perf_counter()
+            if not self._client.has_more(report=False):
+                break
 
     async def _tick(self) -> None:
         now = self._loop.time()
