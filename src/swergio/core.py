@@ -31,6 +31,7 @@ log = logging.getLogger("swergio.component")
 
 LOGGING_ROOM = "_logging"
 MAX_WILL = 64 * 1024
+JOINS = 32  # under way at once
 
 Draft: TypeAlias = tuple[str, str | None, bytes]
 """Room, receiver and payload of a will."""
@@ -82,8 +83,7 @@ class Core(Reception):
             if self._draft is not None:
                 await self.transport.leave_will(self._written(*self._draft))
             await self.watchers.opened()
-            for room, manner in self.rooms.items():
-                await self.transport.join(room, manner, self.pasts.get(room, Past)())
+            await self._enter_all()
             if self.feedback is not None:
                 await self.feedback.opened()
         except BaseException:
@@ -92,6 +92,21 @@ class Core(Reception):
             await self.transport.close()
             raise
         _opened.add(self)
+
+    async def _enter_all(self) -> None:
+        # Each join is a round trip. They begin in the order of the rooms, and some are under way at once.
+        rooms = iter(list(self.rooms.items()))
+
+        async def enter_some() -> None:
+            for room, manner in rooms:
+                await self.transport.join(room, manner, self.pasts.get(room, Past)())
+
+        tasks = [asyncio.create_task(enter_some()) for _ in range(min(len(self.rooms), JOINS))]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
 
     async def close(self) -> int:
         """
