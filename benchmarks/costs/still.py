@@ -242,6 +242,8 @@ def handle(core: Core) -> bool:
 
 def _transport_of(deployment: Deployment) -> type[HubTransport]:
     class StillTransport(HubTransport):
+        copies = False  # arrays travel, as between hosts
+
         @classmethod
         async def dial(cls, url: str, events: LinkEvents, options: LinkOptions) -> Link:
             return deployment.connect(events)

@@ -25,7 +25,7 @@ def check_bounds(world: World) -> None:
         assert log.held == sum(log.entry(index).cost for index in range(log.base_index, log.end_index))
         for cursor in log.cursors.values():
             assert cursor.consumed <= cursor.pushed <= log.end_index
-            assert cursor.in_flight == sum(cost for _, cost in cursor.given) <= world.limits["window"] + BATCH
+            assert cursor.in_flight == sum(cost for _, cost, _ in cursor.given) <= world.limits["window"] + BATCH
             assert not cursor.reliable or log.base_index <= cursor.consumed
     assert directory.budget.used == sum(log.held for log in logs)
     assert directory.budget.used <= world.limits["memory_limit"] + sum(BATCH for log in logs if log.held)
@@ -138,3 +138,4 @@ def check_rest(world: World) -> None:
     assert not world.router.placing.parking._waiting
     assert {log.name: log.held for log in world.logs() if log.held} == {}
     assert world.router.directory.budget.used == 0
+    assert all(arena.idle for arena in world.router.lender._arenas.values())

@@ -17,37 +17,18 @@ from swergio.codec.frames import join, parse
 from swergio.errors import SwergioError
 from swergio.hub.client import HubClient
 from swergio.hub.router import Router
-from swergio.hub.sessions import Session
 from swergio.messages import Instance, Kind
 from swergio.outbox import Channel, Outbox
 from swergio.transport import NOTHING, Inbound, Loss, Manner, Member, Mode, Past
 from tests.hub.records import Got, Membership
+from tests.hub.wire import Wire
 
 ROOM_LIMIT = 4000
 MEMORY_LIMIT = 100_000
 WINDOW = 1500
 OUTBOX_LIMIT = 3000
 GRACE = 20.0
-
-
-class Wire:
-    """
-    One connection, with the packets that are on their way in each direction.
-    """
-
-    def __init__(self) -> None:
-        self.up: deque[bytes] = deque()
-        self.down: deque[bytes] = deque()
-        self.session: Session | None = None
-        self.open = True
-
-    def cut(self) -> None:
-        """
-        Lose what is on its way, and everything from now on.
-        """
-        self.open = False
-        self.up.clear()
-        self.down.clear()
+LARGE = 250  # bytes of a batch that does not travel; of what is sent, only arrays are as large
 
 
 class Component:
@@ -55,11 +36,12 @@ class Component:
     One component: what it was told, what it has not consumed, and its end of a wire.
     """
 
-    def __init__(self, world: World, name: str, unique: bool = False) -> None:
+    def __init__(self, world: World, name: str, unique: bool = False, shares: bool = True) -> None:
         self.world = world
         self.instance = Instance.of(name)
         self.outbox = Outbox(OUTBOX_LIMIT, WINDOW, lambda: None)
-        self.client = HubClient(self.instance, unique, self.outbox, self)
+        self.client = HubClient(self.instance, unique, self.outbox, self, shares=shares)
+        self.client._borrower._above = LARGE
         self.wire = Wire()
         self.wire.open = False
         self.received: list[Got] = []
@@ -93,7 +75,7 @@ class Component:
         """
         session, wire = self.wire.session, self.wire
         wire.cut()
-        self.client.welcomed = False
+        self.client.end()
         if hub_knows and session is not None:
             self.world.router.detach(session, wire)
 
@@ -112,13 +94,16 @@ class Component:
         while self.wire.down and packets:
             packets -= 1
             self.client.receive(self.wire.down.popleft())
+        self.client._control.append(self.client._borrower.wanted(LARGE))  # the first large batch may come late
         self.write()
 
-    def note_taken(self) -> None:
+    def forgotten(self) -> None:
         """
-        Note what was acknowledged until now, which no hub will send again.
+        Note that no hub knows it any more: none will send what was acknowledged until now again.
         """
         self.taken = {channel.number: channel.acknowledged for channel in self.outbox.channels}
+        for membership in self.memberships.values():
+            membership.expired = True
 
     def consume(self, batches: int = 1000) -> None:
         """
@@ -334,9 +319,7 @@ class World:
         self.router.tick(self.now)
         for component in self.components:
             if component.instance in before.difference(self.router.directory.sessions):
-                component.note_taken()
-                for membership in component.memberships.values():
-                    membership.expired = True
+                component.forgotten()
 
     def everyone_is_back(self) -> bool:
         """
@@ -351,10 +334,17 @@ class World:
         self.exact = self.exact and self.everyone_is_back()
         for component in self.components:
             component.cut(hub_knows=False)
-            component.note_taken()
-            for membership in component.memberships.values():
-                membership.expired = True
+            component.forgotten()
+        self.router.lender.close()
         self.router = Router(**self.limits, now=self.now)
+
+    def close(self) -> None:
+        """
+        Let go of what is shared.
+        """
+        for component in self.components:
+            component.client.end()
+        self.router.lender.close()
 
     # -- all together ---------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from swergio.hub.arena import BLOCK
 from tests.hub import checks
 from tests.hub.simulation import GRACE, Component, World
 
@@ -24,7 +25,7 @@ class Shifts(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.world = World(group_grace=10**6)
+        self.world = World(group_grace=10**6, shared_memory=10 * BLOCK)
         (self.ann,) = self.world.add("ann")
         self.workers: list[Component] = []
         self.gone: list[Component] = []
@@ -120,6 +121,7 @@ class Shifts(RuleBasedStateMachine):
         assert max(first.values(), default=0) <= 1, "a message came twice, and the second one did not say so"
         assert not self.ann.undelivered
         checks.check_rest(world)
+        world.close()
 
 
 TestShifts: Any = Shifts.TestCase

@@ -50,7 +50,7 @@ def test_components_and_hub_pass_over_what_they_do_not_know() -> None:
     assert sorted(map(str, bob.data())) == ["0", "1", "2", "direct"]
 
 
-@pytest.mark.parametrize("op", [0, 10, 15, 27, 99, OPTIONAL - 1])
+@pytest.mark.parametrize("op", [0, 12, 15, 30, 99, OPTIONAL - 1])
 def test_what_may_not_be_passed_over_ends_the_link(op: int) -> None:
     world = World()
     (ann,) = world.add("ann")

@@ -20,7 +20,8 @@ from swergio.outbox import Outbox
 from swergio.transport import Inbound, Loss, Mode
 from tests.codec.mutations import mutations
 from tests.hub import checks
-from tests.hub.simulation import GRACE, Component, Wire, World
+from tests.hub.simulation import GRACE, Component, World
+from tests.hub.wire import Wire
 
 SEED = 20261123
 

@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from swergio.hub.arena import BLOCK
 from swergio.messages import Kind
 from swergio.transport import Mode
 from tests.hub import checks
@@ -29,10 +30,11 @@ class Interleavings(RuleBasedStateMachine):
     Four components in two rooms. Rules move single packets; `teardown` lets everything come to rest and looks.
     """
 
-    @initialize(memory_limit=st.sampled_from([100_000, 9_000]))
-    def begin(self, memory_limit: int) -> None:
-        self.world = World(memory_limit=memory_limit)
-        ann, bob, _, _ = self.world.add(*NAMES)
+    @initialize(memory_limit=st.sampled_from([100_000, 9_000]), shared_blocks=st.sampled_from([0, 3, 100]))
+    def begin(self, memory_limit: int, shared_blocks: int) -> None:
+        self.world = World(memory_limit=memory_limit, shared_memory=shared_blocks * BLOCK)
+        ann, bob, _ = self.world.add(*NAMES[:3])
+        self.world.add(*NAMES[3:], shares=False)
         for component in (ann, bob):
             component.join("red")
         self.world.run()
@@ -158,7 +160,10 @@ class Interleavings(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "world"):
-            come_to_rest(self.world)
+            try:
+                come_to_rest(self.world)
+            finally:
+                self.world.close()
 
 
 def come_to_rest(world: World) -> None:

@@ -15,7 +15,8 @@ from swergio.hub.router import Refused
 from swergio.transport import Mode
 from tests.hub.logs import a_log
 from tests.hub.logs import member as member_of
-from tests.hub.simulation import GRACE, Component, Wire, World
+from tests.hub.simulation import GRACE, Component, World
+from tests.hub.wire import Wire
 
 EMPTY = Hello([], [], [0, 0, 0], []).pack()
 

@@ -24,6 +24,7 @@ from swergio.codec.frames import Frame, Op, encode, join, parse
 
 FOLDER = Path(__file__).parent
 BATCHES = (Op.PUBLISH, Op.DELIVER, Op.WILL)
+PLACES = (Op.PUBLISH_LENT, Op.DELIVER_LENT, Op.RETURN)
 
 
 def load(name: str) -> Any:
@@ -136,6 +137,8 @@ def _described(frame: Frame) -> dict[str, Any]:
     if frame.op in BATCHES and frame.payload:
         count = {Op.PUBLISH: 2, Op.DELIVER: 2}.get(Op(frame.op))
         said["payload"] = {"batch": described_batch(frame.payload, 1 if count is None else frame.header[count])}
+    elif frame.op in PLACES:
+        said["payload"] = {"bin": frame.payload.hex()}
     elif frame.payload:
         said["payload"] = {"msgpack": unpacked(frame.payload)}
     return said
@@ -154,6 +157,8 @@ def _frame(described: dict[str, Any]) -> bytes:
             payload, aligned = batch_of(batch), bool(batch["segments"])
         case {"msgpack": value}:
             payload, aligned = packed(value), False
+        case {"bin": text}:
+            payload, aligned = bytes.fromhex(text), False
         case None:
             payload, aligned = b"", False
     return join(encode(Op[described["op"]], *_meant(described["header"]), payload=(payload,), aligned=aligned))

@@ -13,7 +13,8 @@ from swergio.codec.frames import Op, encode, join
 from swergio.hub.client import HubClient
 from swergio.hub.router import Refused
 from swergio.messages import Instance, Kind
-from tests.hub.simulation import Component, Wire, World
+from tests.hub.simulation import Component, World
+from tests.hub.wire import Wire
 from tests.vectors import described
 
 EPOCH = "00112233445566ff"

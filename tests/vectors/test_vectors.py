@@ -14,6 +14,7 @@ import pytest
 from swergio.codec.batch import OpenBatch, flags_of, pack_meta
 from swergio.codec.bodies import pack, unpack_body
 from swergio.codec.frames import MAX_NUMBER, Op, encode, join, parse
+from swergio.hub.arena import Reference
 from swergio.messages import Kind, Phase
 from swergio_transports.redis import entries
 from tests.vectors import checked, described, described_batch, load, packed, packet_of, plain, unpacked
@@ -132,6 +133,8 @@ def test_batches() -> None:
 
 # -- frames -----------------------------------------------------------------------------------------------------------
 
+REFERENCE = Reference(arena=1, block=1, size=1048704, stamp=2**63 + 5)
+
 FRAMES: dict[str, tuple[Op, tuple[Any, ...], Any]] = {
     "hello": (Op.HELLO, (1, "ann", "ann#1", b"secret", False, None, {}), [[], [], [0, 0, 0], []]),
     "open a channel to a room": (Op.OPEN, (0, "room", None, 0), None),
@@ -168,14 +171,34 @@ FRAMES: dict[str, tuple[Op, tuple[Any, ...], Any]] = {
     "presence": (Op.PRESENCE, ("room", "bob#1", True, "reliable", None), None),
     "lost": (Op.LOST, (4,), [["ann#1", 0, 8, 5, "00112233445566ff"]]),
     "the largest number": (Op.ACKNOWLEDGE, (0, MAX_NUMBER), None),
+    "hello with shared memory": (
+        Op.HELLO,
+        (1, "ann", "ann#1", b"secret", False, None, {"memory": True}),
+        [[], [], [0, 0, 0], []],
+    ),
+    "welcome with shared memory": (
+        Op.WELCOME,
+        (1, "00112233445566ff", 4194304, 71303168, 15.0, {"memory": [4711, 9, "swergio-00112233445566ff"]}),
+        [[], [[1, 0, False, []], [2, 0, False, []], [3, 0, False, []]], []],
+    ),
+    "share": (Op.SHARE, (bytes(range(16)), True), None),
+    "an arena to write to": (Op.ARENA, (1, 12, 134217728, True), None),
+    "an arena that is gone": (Op.ARENA, (1, None, 0, False), None),
+    "publish lent": (Op.PUBLISH_LENT, (0, 1, 1, 4, "room"), REFERENCE.pack()),
+    "deliver lent": (Op.DELIVER_LENT, (4, 12, 1, "ann#1", 0, 0, 1, "room", None, 0), REFERENCE.pack()),
+    "return": (Op.RETURN, (1,), struct.pack("<2I", 1, 18)),
 }
+
+
+def packed_or_raw(content: Any) -> bytes:
+    return content if isinstance(content, bytes) else bytes(msgpack.packb(content))
 
 
 def test_frames() -> None:
     vectors = []
     for name, (op, header, content) in FRAMES.items():
         aligned = isinstance(content, OpenBatch) and bool(content.segments)
-        payload = content.encode() if isinstance(content, OpenBatch) else [msgpack.packb(content)] if content else []
+        payload = content.encode() if isinstance(content, OpenBatch) else [packed_or_raw(content)] if content else []
         packet = join(encode(op, *header, payload=payload, aligned=aligned))
         vectors.append({"name": name, "packet": packet.hex(), "frames": described(packet)})
     checked("frames", vectors)

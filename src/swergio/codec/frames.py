@@ -48,6 +48,8 @@ class Op(IntEnum):
     ASK = 5  # question, verb, arguments
     WITHDRAW = 6  # channel, number
     WILL = 7  # channel, number, room, to; payload: a batch of one, empty to take the will back
+    SHARE = 10  # secret, wanted
+    PUBLISH_LENT = 11  # as PUBLISH; payload: where the batch lies in memory that both see
     # both ways
     BEAT = 8
     BYE = 9
@@ -63,6 +65,9 @@ class Op(IntEnum):
     ANSWER = 24  # question, error; payload: the answer
     PRESENCE = 25  # room, instance, joined, mode, group
     LOST = 26  # log; payload: positions of what none of a group was given, up to the number and from the start
+    ARENA = 27  # arena, descriptor, size, own; a descriptor of nil: it is gone
+    DELIVER_LENT = 28  # as DELIVER; payload: where the batch lies
+    RETURN = 29  # arena; payload: u32 for each batch that nobody refers to any more, its first block
 
 
 OPTIONAL = 0x80  # an op with this bit may be passed over by those who do not know it

@@ -13,8 +13,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from swergio.codec.batch import MESSAGE_COST
 from swergio.codec.frames import OPTIONAL, VERSION, Buffer, Frame, Op, Packet, encode, fields, parse, unpack
 from swergio.errors import AccessRefused, ConnectFailed, IncompatiblePeer, NameTaken, ProtocolError, SwergioError
+from swergio.hub.borrowing import Borrower
 from swergio.hub.greeting import NUMBER, TEXT_OR_NONE, ChannelState, Hello, Welcome
 from swergio.hub.questions import Questions
 from swergio.hub.reading import Reader
@@ -37,19 +39,23 @@ class HubClient:
         unique: It wants to be the only one of its name.
         outbox: What it sends.
         events: Whom to tell what came.
+        shares: Large batches may go through memory that the hub shares, where it does.
 
     Attributes:
         max_packet: Bytes that the hub takes in one packet; 0 before it said so.
         patience: Seconds of silence after which it takes this component for dead.
     """
 
-    def __init__(self, instance: Instance, unique: bool, outbox: Outbox, events: Events) -> None:
+    def __init__(
+        self, instance: Instance, unique: bool, outbox: Outbox, events: Events, *, shares: bool = False
+    ) -> None:
         self.instance = instance
         self.welcomed = False
         self.refusal: SwergioError | None = None
         self.welcomes = 0
         self.max_packet = 0
         self.patience = math.inf
+        self._borrower = Borrower(shares)
         self.reader = Reader(instance, events)
         self._unique = unique
         self._outbox = outbox
@@ -69,6 +75,9 @@ class HubClient:
             Op.WELCOME: self._welcome,
             Op.REFUSE: self._refused,
             Op.DELIVER: self.reader.deliver,
+            Op.DELIVER_LENT: lambda frame: self.reader.deliver(frame, self._borrower.read),
+            Op.ARENA: self._borrower.arena,
+            Op.RETURN: self._borrower.returned,
             Op.COVER: self.reader.cover,
             Op.MARK: self.reader.mark,
             Op.LOST: self.reader.lose,
@@ -90,6 +99,7 @@ class HubClient:
         self.welcomed = False
         self._held = None
         self._control.clear()
+        self._borrower.forget()
         channels = list(self._outbox.channels)
         self._opened = {channel.number for channel in channels}
         rooms, lanes = self.reader.begin()
@@ -99,9 +109,15 @@ class HubClient:
             lanes,
             sorted(self._watched),
         )
-        features: dict[str, Any] = {}  # there is none yet
-        hello = (VERSION, self.instance.name, str(self.instance), self._secret, self._unique, self._epoch, features)
-        self._control.append(encode(Op.HELLO, *hello, payload=(state.pack(),)))
+        hello = (VERSION, self.instance.name, str(self.instance), self._secret, self._unique, self._epoch)
+        self._control.append(encode(Op.HELLO, *hello, self._borrower.features, payload=(state.pack(),)))
+
+    def end(self) -> None:
+        """
+        The link is gone: nothing of it is received any more.
+        """
+        self.welcomed = False
+        self._borrower.forget()
 
     def receive(self, packet: Packet) -> None:
         """
@@ -143,6 +159,11 @@ class HubClient:
             self._held = None
             if batch is None:
                 break
+            frames = self._lend(batch) if batch.aligned else None
+            if frames is not None:
+                packet += frames
+                size += sum(map(len, frames))
+                continue
             if batch.aligned and packet:
                 self._held = batch  # arrays are aligned from the start of a packet
                 break
@@ -154,14 +175,27 @@ class HubClient:
             packet += self.reader.report()
         return packet
 
-    def _publish(self, batch: Outbound) -> list[Buffer]:
+    def _lend(self, batch: Outbound) -> list[Buffer] | None:
+        size = batch.cost - MESSAGE_COST * batch.count
+        reference = self._borrower.put(batch.payload, size)
+        if reference is not None:
+            return self._publish(batch, reference)
+        wanted = self._borrower.wanted(size)
+        if wanted:
+            self._control.append(wanted)
+        return None
+
+    def _publish(self, batch: Outbound, reference: bytes | None = None) -> list[Buffer]:
         channel = batch.channel
         flags = REQUEST * batch.request | NOW * batch.now | ALIGNED * batch.aligned | KEEP * batch.keep
         header = (channel.number, batch.first, batch.count, flags, batch.room)
-        frame = encode(Op.PUBLISH, *header, payload=batch.payload, aligned=batch.aligned)
+        if reference is None:
+            frame = encode(Op.PUBLISH, *header, payload=batch.payload, aligned=batch.aligned)
+        else:
+            frame = encode(Op.PUBLISH_LENT, *header, payload=(reference,))
         if channel.number in self._opened:
             return frame
-        if batch.aligned:
+        if batch.aligned and reference is None:
             self._held = batch
             return self._open(channel)
         return self._open(channel) + frame
@@ -250,11 +284,12 @@ class HubClient:
         if frame.header and frame.header[0] != VERSION:
             self._incompatible(frame.header[0])
             return
-        _, epoch, window, self.max_packet, self.patience, _ = fields(frame, int, str, int, int, NUMBER, dict)
+        _, epoch, window, self.max_packet, self.patience, features = fields(frame, int, str, int, int, NUMBER, dict)
         welcome = Welcome.unpack(frame.payload)
         resumed = epoch == self._epoch
         self.reader.welcome(welcome, self._epoch, resumed=resumed)
         self._epoch = epoch
+        self._control.append(self._borrower.offered(features))
         self._outbox.limit_window(window)
         self._outbox.rewind(welcome.channels)
         self.welcomed = True

@@ -11,6 +11,7 @@ from swergio.hub.positions import Source
 from swergio.transport import Mode
 
 if TYPE_CHECKING:
+    from swergio.hub.loans import Loan
     from swergio.hub.log import Log
 
 
@@ -20,7 +21,8 @@ class Entry:
     One stored batch, as the frame that every member gets.
 
     Its messages come ``after`` one number of their source and end with the ``last``; between them may be others that
-    were withdrawn, and a mark has none at all. ``observers_only`` holds for direct messages.
+    were withdrawn, and a mark has none at all. ``observers_only`` holds for direct messages. With a ``loan``,
+    ``brief`` is the frame for those who can see where it lies.
     """
 
     offset: int
@@ -34,6 +36,8 @@ class Entry:
     observers_only: bool
     start: int  # cumulative cost of everything before it
     at: float = 0.0  # when it was appended
+    loan: Loan | None = None
+    brief: tuple[Buffer, ...] = ()
 
     @property
     def end(self) -> int:
@@ -69,7 +73,7 @@ class Cursor:
     consumed: int
     covered: int
     missed: dict[Source, int] = field(default_factory=dict)
-    given: deque[tuple[int, int]] = field(default_factory=deque)
+    given: deque[tuple[int, int, Loan | None]] = field(default_factory=deque)
     in_flight: int = 0
     group: str | None = None
 
@@ -97,7 +101,7 @@ class Cursor:
         self.pushed += 1
         self.covered = entry.offset + entry.count
         if self.mode is not Mode.RELIABLE:
-            self.given.append((entry.end, entry.cost))
+            self.given.append((entry.end, entry.cost, entry.loan))
             self.in_flight += entry.cost
 
     def handled(self, offset: int) -> None:

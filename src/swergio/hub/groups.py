@@ -15,6 +15,7 @@ import struct
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import msgpack
 
@@ -26,6 +27,9 @@ from swergio.hub.log import Log
 from swergio.hub.positions import Position, Positions, Source
 from swergio.hub.sessions import Session
 from swergio.transport import Mode
+
+if TYPE_CHECKING:
+    from swergio.hub.loans import Loan
 
 MAX_SHARE = 64  # messages
 MAX_SHARES = 2  # one to work on, one to go on with at once
@@ -51,6 +55,7 @@ class Share:
     attempt: int = 0
     batch: Batch | None = None
     begins: int = 0
+    loan: Loan | None = None
 
     @classmethod
     def of(cls, entry: Entry, room: str) -> Share:
@@ -59,7 +64,8 @@ class Share:
         """
         single = entry.frame if len(entry.frame) > 1 else tuple(next(parse(bytes(entry.frame[0])))[2:])
         payload = memoryview(single[-1])
-        return cls(entry.source, room, entry.last - entry.count + 1, entry.count, payload, entry.aligned)
+        first = entry.last - entry.count + 1
+        return cls(entry.source, room, first, entry.count, payload, entry.aligned, loan=entry.loan)
 
     @property
     def cost(self) -> int:
@@ -91,7 +97,7 @@ class Share:
 
     def _part(self, batch: Batch, count: int) -> Share:
         payload = memoryview(join(batch.take(self.begins, self.begins + count)))
-        return replace(self, count=count, payload=payload, aligned=batch.aligned, batch=None, begins=0)
+        return replace(self, count=count, payload=payload, aligned=batch.aligned, batch=None, begins=0, loan=None)
 
 
 class Seat:
@@ -156,9 +162,11 @@ class Seat:
                 observers_only=False,
                 start=log.cost,
                 at=now,
+                loan=share.loan,
+                brief=() if share.loan is None else share.loan.logged(log, header),
             )
         )
-        self._forget_finished()
+        self.forget_finished()
         self._given.append((log.next, share))
         self.session.push(self.cursor)
 
@@ -172,14 +180,18 @@ class Seat:
         """
         Return what the member has not finished, as it is to be given to another.
         """
-        self._forget_finished()
+        self.forget_finished()
         for _, share in self._given:
             yield replace(share, attempt=share.attempt + 1)
 
-    def _forget_finished(self) -> None:
+    def forget_finished(self) -> bool:
+        """
+        Let go of what the member has finished; whether there is anything else.
+        """
         done = self.log.offset_at(self.cursor.consumed)
         while self._given and self._given[0][0] <= done:
             self._given.popleft()
+        return bool(self._given)
 
 
 class Group:
@@ -198,6 +210,7 @@ class Group:
         self.empty_since = 0.0
         self.heard: dict[Source, int] = {}  # the last message of each source that an earlier hub had given out
         self._returned: deque[Share] = deque()
+        self._lent_to: set[Seat] = set()  # who may hold shared memory
         self._head: Share | None = None  # what is left of the entry at the cursor
 
     def sit_down(self, seat: Seat) -> None:
@@ -212,6 +225,7 @@ class Group:
         Remove a member; what it had not finished is the next to be given out.
         """
         seat = self.seats.pop(instance)
+        self._lent_to.discard(seat)
         self._returned.extendleft(reversed([*seat.unfinished()]))
         seat.log.remove(instance)
         if not self.seats:
@@ -221,6 +235,8 @@ class Group:
         """
         Give out what can be given; whether the log of the room may have room for more.
         """
+        if self._lent_to:
+            self._take_back()
         begun_at = self.cursor.consumed
         while (share := self._next()) is not None:
             takers = [seat for seat in self.seats.values() if seat.takes_from(share.source.sender)]
@@ -235,8 +251,14 @@ class Group:
             self._took(share, rest)
         return self.cursor.consumed > begun_at
 
+    def _take_back(self) -> None:
+        # Or what was finished last would take up shared memory for as long as its member is given nothing more.
+        self._lent_to = {seat for seat in self._lent_to if seat.forget_finished()}
+
     def _give(self, seat: Seat, share: Share, now: float) -> None:
         seat.give(share, now)
+        if share.loan is not None:
+            self._lent_to.add(seat)
         instance = seat.session.instance
         self.seats[instance] = self.seats.pop(instance)  # of those with equally little to do, all have their turn
 

@@ -182,6 +182,16 @@ class Log:
             wanted += 1
         return min(needed, wanted)
 
+    def bring_home(self, offset: int) -> None:
+        """
+        Copy the entry at ``offset`` out of the memory that it was lent, if no reliable member needs it any more.
+        """
+        index = self.index_of(offset)
+        if index is not None and self._base <= index < min(self._needed(), self.end_index):
+            entry = self.entry(index)
+            entry.frame = tuple(map(bytes, entry.frame))
+            entry.loan, entry.brief = None, ()
+
     # -- cursors --------------------------------------------------------------------------------------------------
 
     def add(self, instance: str, mode: Mode, echo: bool, *, at: int | None = None, group: str | None = None) -> Cursor:
@@ -207,7 +217,7 @@ class Log:
             cursor.not_received(0)  # it is known by its places from here on
         elif was_reliable:
             given = [self.entry(index) for index in range(cursor.consumed, cursor.pushed)]
-            cursor.given.extend((entry.end, entry.cost) for entry in given)
+            cursor.given.extend((entry.end, entry.cost, entry.loan) for entry in given)
             cursor.in_flight = sum(entry.cost for entry in given)
         self.consume(cursor, 0)
         self.trim()

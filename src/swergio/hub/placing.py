@@ -234,6 +234,7 @@ class Placing:
         frame = tuple(encode(Op.DELIVER, *header, payload=[parcel.payload], aligned=aligned))
         if len(parcel.payload) < COPY_BELOW:
             frame = (join(frame),)
+        loan = parcel.loan
         entry = Entry(
             offset=log.next,
             count=parcel.count,
@@ -246,6 +247,8 @@ class Placing:
             observers_only=observers_only,
             start=log.cost,
             at=self._directory.now,
+            loan=loan,
+            brief=() if loan is None else loan.logged(log, header),
         )
         self._offer(log, entry)
 

@@ -6,6 +6,7 @@ Offsets tell the hub from where to go on. What was lost and what came twice is k
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -169,16 +170,21 @@ class Reader:
 
     # -- what came ------------------------------------------------------------------------------------------------
 
-    def deliver(self, frame: Frame) -> None:
+    def deliver(self, frame: Frame, read: Callable[[memoryview], memoryview] | None = None) -> None:
         """
-        Take a DELIVER frame.
+        Take a DELIVER frame; ``read`` gets the batch if the payload only says where it lies.
+
+        Raises:
+            ProtocolError: it is malformed, or the batch is gone. Nothing has changed then.
         """
         log, offset, count, sender, channel, after, first, room, to, attempt = fields(
             frame, int, int, int, str, int, int, int, str, TEXT_OR_NONE, int
         )
-        sub = self._advance(log, offset, offset + count)
+        sub = self._due(log, offset, offset + count)
         if sub is None:
             return
+        payload = frame.payload if read is None else read(frame.payload)
+        sub.next = offset + count
         past = offset < sub.until
         if past:
             self._sources.repeat(sub, Source(sender, channel), first + count - 1)
@@ -195,8 +201,7 @@ class Reader:
             if missing:
                 self._lose(sub, room, source, missing)
         sub.outstanding += 1
-        receipt = (sub, offset + count, len(frame.payload) + MESSAGE_COST * count)
-        payload = frame.payload
+        receipt = (sub, offset + count, len(payload) + MESSAGE_COST * count)
         if offset < sub.begin:
             first, count, payload = _last_of(payload, count, first, offset + count - sub.begin)
         self._events.delivered(
@@ -206,13 +211,12 @@ class Reader:
             )
         )  # fmt: skip
 
-    def _advance(self, log: int, offset: int, end: int) -> Subscription | None:
+    def _due(self, log: int, offset: int, end: int) -> Subscription | None:
         sub = self._logs.get(log)
         if sub is None or end <= sub.next:
             return None  # of a room that was left, or known
         if offset != sub.next:
             raise ProtocolError(f"offset {offset} of log {log} came where {sub.next} was due")
-        sub.next = end
         return sub
 
     def _settle(self, sub: Subscription) -> None:
@@ -236,8 +240,9 @@ class Reader:
         Take a MARK frame.
         """
         log, offset, sender, channel, number, origin = fields(frame, int, int, str, int, int, str)
-        sub = self._advance(log, offset, offset + 1)
+        sub = self._due(log, offset, offset + 1)
         if sub is not None:
+            sub.next = offset + 1
             source = Source(sender, channel)
             self._lose(sub, sub.room or "", source, self._sources.mark(sub, source, number, origin))
             self._settle(sub)

@@ -217,6 +217,7 @@ class Rooms:
         Forget a component: it leaves every room, and its inbox goes with it. Its will is sent, unless it said goodbye.
         """
         session.alive = False
+        session.look_away()
         if self._directory.young:
             self._placing.departed.add(session.instance)
         self._directory.remove(session)

@@ -32,6 +32,8 @@ from swergio.errors import InvalidName, ProtocolError
 from swergio.hub.cursors import Cursor
 from swergio.hub.directory import Directory
 from swergio.hub.greeting import TEXT_OR_NONE, ChannelState, Hello, Place, Welcome, checked_manner
+from swergio.hub.lending import Lender
+from swergio.hub.loans import Loan
 from swergio.hub.placing import Placing
 from swergio.hub.rooms import Rooms
 from swergio.hub.sessions import MAX_CONTROL, HubChannel, HubWill, Parcel, Session
@@ -70,6 +72,7 @@ class Router:
         grace: Seconds that a session outlives its connection.
         group_grace: Seconds that a group without members is kept.
         max_sessions: Components at once.
+        shared_memory: Bytes that a component of this host may have in memory shared with others; 0 has none shared.
         now: The time at which it begins to exist.
     """
 
@@ -85,12 +88,14 @@ class Router:
         grace: float,
         group_grace: float,
         max_sessions: int,
+        shared_memory: int = 0,
         now: float,
     ) -> None:
         self.epoch = secrets.token_hex(8)
         self.directory = Directory(room_limit, memory_limit, history_limit, now)
         self.placing = Placing(self.directory, self.epoch)
         self.rooms = Rooms(self.directory, self.placing, group_grace)
+        self.lender = Lender(self.epoch, shared_memory, max_packet)
         self.dirty: dict[Session, None] = {}
         self.lazy: dict[Session, None] = {}
         self._window = window
@@ -101,6 +106,8 @@ class Router:
         self._handlers: dict[int, Callable[[Session, Frame], None]] = {
             Op.OPEN: self._open,
             Op.PUBLISH: self._publish,
+            Op.PUBLISH_LENT: self._publish_lent,
+            Op.SHARE: self.lender.share,
             Op.CONSUMED: self._consumed,
             Op.ASK: self._ask,
             Op.WITHDRAW: self._withdraw,
@@ -125,7 +132,7 @@ class Router:
         if type(frame.header[0]) is not int or frame.header[0] < VERSION:
             reason = f"this hub speaks version {VERSION} of the protocol, the component {frame.header[0]!r}"
             raise Refused("version", reason + ": install the same version of swergio on both sides")
-        _, name, text, secret, unique, epoch, _ = fields(frame, int, str, str, bytes, bool, TEXT_OR_NONE, dict)
+        _, name, text, secret, unique, epoch, wanted = fields(frame, int, str, str, bytes, bool, TEXT_OR_NONE, dict)
         hello = Hello.unpack(frame.payload)
         instance = _instance(name, text)
         resumed = epoch == self.epoch and instance in self.directory.sessions
@@ -139,8 +146,7 @@ class Router:
             self._restore_rooms(session, hello, known=epoch == self.epoch),
         )
         self.rooms.presence.watch_only(session, hello.watched)
-        features: dict[str, Any] = {}  # those of HELLO that are known here; there is none yet
-        header = (VERSION, self.epoch, *self._terms, features)
+        header = (VERSION, self.epoch, *self._terms, self.lender.agree(wanted))
         session.control.appendleft(encode(Op.WELCOME, *header, payload=(welcome.pack(),)))
         for cursor in session.cursors.values():
             session.push(cursor)
@@ -173,6 +179,8 @@ class Router:
         """
         for frame in parse(packet):
             self.receive(session, frame)
+        if self.lender.returned:
+            self.lender.settle()
 
     def detach(self, session: Session, link: Any) -> None:
         """
@@ -204,6 +212,7 @@ class Router:
         if self.directory.young and now >= self._young_until:
             self.rooms.grow_up()
         self.rooms.sweep()
+        self.lender.tick()
 
     @property
     def components(self) -> int:
@@ -282,14 +291,18 @@ class Router:
             raise ProtocolError(f"OPEN of lane {lane}")
         self.placing.open(HubChannel(session, number, room, to, Lane(lane), 0, 0))
 
-    def _publish(self, session: Session, frame: Frame) -> None:
+    def _publish_lent(self, session: Session, frame: Frame) -> None:
+        loan = self.lender.take(session, frame.payload)
+        self._publish(session, frame._replace(payload=loan.payload), loan)
+
+    def _publish(self, session: Session, frame: Frame, loan: Loan | None = None) -> None:
         number, first, count, flags, room = fields(frame, int, int, int, int, str)
         channel = session.channels.get(number)
         if channel is None or not 0 < count <= MAX_MESSAGES or (channel.room is not None and channel.room != room):
             raise ProtocolError(f"PUBLISH of {count} messages for {room!r} on channel {number}, which is not for that")
         if channel.room is None:
             check_name(room, "room")
-        parcel = Parcel(first, count, flags, room, frame.payload)
+        parcel = Parcel(first, count, flags, room, frame.payload, loan)
         if parcel.last <= channel.appended:
             session.acknowledge(channel, 0)  # the acknowledgement was lost with a connection
         elif first == channel.received + 1:

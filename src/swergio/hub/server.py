@@ -144,6 +144,7 @@ class Hub:
             grace=limits.session_grace,
             group_grace=limits.group_grace,
             max_sessions=limits.max_sessions,
+            shared_memory=limits.shared_memory,
             now=now,
         )
         options = self._options()
@@ -204,6 +205,7 @@ class Hub:
                 await self._nobody_left()
         for connection in list(self._connections):
             connection.link.abort()
+        self.router.lender.close()
 
     async def _nobody_left(self) -> None:
         self._emptied = self._loop.create_future()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgpack
 
@@ -16,6 +16,10 @@ from swergio.hub.log import Log
 from swergio.hub.positions import Source
 from swergio.messages import Instance
 from swergio.outbox import Lane
+
+if TYPE_CHECKING:
+    from swergio.hub.lending import Sight
+    from swergio.hub.loans import Loan
 
 MAX_CONTROL = 10_000
 ALONE = 64 * 1024  # a message of this size fills a packet
@@ -47,17 +51,21 @@ class Parcel:
     Attributes:
         first, last: The numbers of its messages.
         cost: What it counts for in a log.
+        loan: Of the shared memory that holds the payload, if it is there.
     """
 
-    __slots__ = ("cost", "count", "first", "flags", "last", "payload", "room")
+    __slots__ = ("cost", "count", "first", "flags", "last", "loan", "payload", "room")
 
-    def __init__(self, first: int, count: int, flags: int, room: str, payload: memoryview) -> None:
+    def __init__(
+        self, first: int, count: int, flags: int, room: str, payload: memoryview, loan: Loan | None = None
+    ) -> None:
         self.first = first
         self.last = first + count - 1
         self.count = count
         self.flags = flags
         self.room = room
         self.payload = payload
+        self.loan = loan
         self.cost = len(payload) + MESSAGE_COST * count
 
     @property
@@ -188,6 +196,7 @@ class Session:
         acknowledgements: By channel, what is to be acknowledged with the next packet.
         syncs: Questions that are answered when nothing is parked any more.
         will: What is sent when it is given up.
+        sight: What it sees of the memory that the hub shares, over this link.
     """
 
     instance: Instance
@@ -207,6 +216,7 @@ class Session:
     acknowledgements: dict[int, int] = field(default_factory=dict)
     syncs: list[int] = field(default_factory=list)
     will: HubWill | None = None
+    sight: Sight | None = None
     unacknowledged: int = 0
     due: bool = False  # acknowledgements shall not wait for other frames any longer
     alive: bool = True
@@ -216,8 +226,14 @@ class Session:
         Queue a control frame, if the component is there to be told.
         """
         if self.link is not None:
-            self.control.append(encode(op, *header, payload=() if payload is None else (payload,)))
-            self.changed(self)
+            self.say(encode(op, *header, payload=() if payload is None else (payload,)))
+
+    def say(self, frame: list[Buffer]) -> None:
+        """
+        Queue a control frame.
+        """
+        self.control.append(frame)
+        self.changed(self)
 
     def push(self, cursor: Cursor) -> None:
         """
@@ -254,6 +270,15 @@ class Session:
         self.syncs.clear()
         for channel in self.channels.values():
             channel.disconnected()
+        self.look_away()
+
+    def look_away(self) -> None:
+        """
+        End what it sees of shared memory.
+        """
+        if self.sight is not None:
+            self.sight.end()
+            self.sight = None
 
     def sync(self, question: int) -> None:
         """
@@ -280,13 +305,7 @@ class Session:
             limit: Bytes after which the packet is closed.
             window: What the component may have ahead of its handlers, for each log.
         """
-        packet: list[Buffer] = []
-        while self.control:
-            packet += self.control.popleft()
-        if self.acknowledgements and self.due:
-            # Not with every packet: parsing them was a tenth of a round trip. In front of answers, so that whoever
-            # asked for ``sync`` has them when the answer comes.
-            packet = self._acknowledge() + packet
+        packet = self._collect_control() if self.control or self.due else []
         size = sum(map(len, packet))
         while self.ready and size < limit:
             cursor = next(iter(self.ready))
@@ -295,6 +314,12 @@ class Session:
                 packet += self._cover(cursor)
             if entry is None:
                 del self.ready[cursor]
+                continue
+            if entry.loan is not None and self.sight is not None:
+                cursor.push(entry)
+                brief = self.sight.brief(entry)
+                packet += brief
+                size += sum(map(len, brief))
                 continue
             if entry.aligned and packet:
                 break  # arrays are aligned from the start of a packet
@@ -310,6 +335,20 @@ class Session:
             self._end_turn()
         return packet
 
+    def _collect_control(self) -> list[Buffer]:
+        packet: list[Buffer] = []
+        if self.due:
+            # Not with every packet: parsing them was a tenth of a round trip. In front of answers, so that whoever
+            # asked for ``sync`` has them when the answer comes.
+            for number, last in self.acknowledgements.items():
+                packet += encode(Op.ACKNOWLEDGE, number, last)
+            self.acknowledgements.clear()
+            self.unacknowledged = 0
+            self.due = False
+        while self.control:
+            packet += self.control.popleft()
+        return packet
+
     def _end_turn(self) -> None:
         # The other logs come first in the next packet, so that none waits for one that always has more.
         if len(self.ready) > 1:
@@ -322,12 +361,3 @@ class Session:
         missed = cursor.log.take_missed(cursor)
         payload = (msgpack.packb(missed),) if missed else ()
         return encode(Op.COVER, cursor.log.number, cursor.covered, payload=payload)
-
-    def _acknowledge(self) -> list[Buffer]:
-        frames: list[Buffer] = []
-        for number, last in self.acknowledgements.items():
-            frames += encode(Op.ACKNOWLEDGE, number, last)
-        self.acknowledgements.clear()
-        self.unacknowledged = 0
-        self.due = False
-        return frames

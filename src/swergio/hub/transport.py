@@ -10,7 +10,7 @@ import logging
 import random
 from abc import abstractmethod
 from time import perf_counter  # the time of uvloop stands still within a turn
-from typing import Any
+from typing import Any, ClassVar
 
 from swergio.errors import AccessRefused, ConfigurationError, ConnectFailed, ProtocolError, SwergioError
 from swergio.hub.client import HubClient
@@ -36,12 +36,18 @@ REPORT_COST = 1024 * 1024
 class HubTransport(Transport):
     """
     A transport that reaches its rooms through a hub.
+
+    Attributes:
+        copies: What it sends is copied on its way, so that large batches rather go through shared memory.
     """
+
+    copies: ClassVar[bool] = True
 
     def __init__(self, context: Context) -> None:
         self._settings = context.settings
         self._events = context.events
-        self._client = HubClient(context.instance, context.unique, context.outbox, context.events)
+        shares = self.copies and context.settings.shared_memory
+        self._client = HubClient(context.instance, context.unique, context.outbox, context.events, shares=shares)
         self._loop = asyncio.get_running_loop()
         self._link: Link | None = None
         self._lost: asyncio.Future[str] | None = None
@@ -203,8 +209,9 @@ class HubTransport(Transport):
         """
         if final and self._final is None:
             self._final = AccessRefused(self._where, reason)
-        if self._client.welcomed:
-            self._client.welcomed = False
+        was_welcomed = self._client.welcomed
+        self._client.end()
+        if was_welcomed:
             self._events.disconnected(reason)
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(reason)

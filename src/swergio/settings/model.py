@@ -96,6 +96,8 @@ class HubSettings(BaseModel):
         insecure: Listening beyond loopback without a token and TLS (or CURVE) is meant.
         origins: The origins of web pages that may connect; no page may unless it is named.
         linger: Seconds that a hub which was started on demand stays after its last component has gone.
+        shared_memory: Bytes of large arrays that a component of the hub's own host may have in memory which it shares
+            with the hub and the others there; 0 has all of them travel on the sockets.
         curve_clients: The public keys that ZeroMQ components may come in with: a folder of ``*.key`` files, or a file.
     """
 
@@ -111,6 +113,9 @@ class HubSettings(BaseModel):
     insecure: Switch = False
     origins: Texts = ()
     linger: Pause = 30.0
+    shared_memory: Annotated[int, BeforeValidator(_bytes), Field(ge=0, description="a number of bytes, or 0")] = (
+        128 * MIB
+    )
     curve_clients: FileOrFolder = None
 
 
@@ -181,6 +186,7 @@ class Settings(UrlSettings):
         loop: The event loop of a hub and of plain components, ``asyncio`` or ``uvloop``; ``auto`` is uvloop where it is
             installed. `swergio.asyncio` runs on the loop of its caller.
         websocket: What makes WebSocket frames, ``websockets`` or ``picows``; ``auto`` is picows where it is installed.
+        shared_memory: Large arrays may go through memory that a hub of this host shares.
         hub: What ``swergio hub`` reads.
     """
 
@@ -211,6 +217,7 @@ class Settings(UrlSettings):
     curve_hub: File = None
     loop: Loop = "auto"
     websocket: Frames = "auto"
+    shared_memory: Switch = True
     hub: HubSettings = Field(default=HubSettings(), description="a table of the hub's settings")
 
     @field_validator("dead_after")

@@ -22,6 +22,8 @@ class MemoryTransport(HubTransport):
     name before serves it instead.
     """
 
+    copies = False
+
     @classmethod
     async def dial(cls, url: str, events: LinkEvents, options: LinkOptions) -> Link:
         """
