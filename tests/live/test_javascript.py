@@ -67,7 +67,8 @@ def test_it_answers(node: Node) -> None:
             assert answer.dtype == dtype
             np.testing.assert_array_equal(answer, array * 2)
         large = np.random.default_rng(1).normal(size=(512, 1024))
-        np.testing.assert_array_equal(ask([1, large, large[:2].copy()])[2], large[:2] * 2)
+        for _ in range(2):  # the second time, on Linux, it goes to the hub through shared memory, and on as bytes
+            np.testing.assert_array_equal(ask([1, large, large[:2].copy()])[2], large[:2] * 2)
 
 
 def test_what_its_handler_raises_is_the_answer(node: Node) -> None:
