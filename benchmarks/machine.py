@@ -47,7 +47,7 @@ def describe() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "processor": _line("/proc/cpuinfo", "model name") or platform.processor(),
         "memory": _line("/proc/meminfo", "MemTotal"),
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]} {platform.machine()}",
         "python": platform.python_version(),
         "versions": versions,
     }
