@@ -144,7 +144,7 @@ class HubTransport(Transport):
             watch.cancel()
             ticker.cancel()
             link, self._link = self._link, None
-            if not self._lost.done():
+            if self._lost.cancelled():  # with the task that waited for it
                 link.abort()
 
     async def _address(self) -> tuple[str, str | None]:
