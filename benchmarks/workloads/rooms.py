@@ -95,7 +95,8 @@ def sender(place: list[Any], rooms: int, burst: int, visited: int, **_: str) -> 
     """
     import swergio
 
-    names = [f"room-{number * STRIDE % rooms}" for number in range(visited)]
+    everything = _names(rooms)
+    names = [everything[number * STRIDE % rooms] for number in range(visited)]
     orders, supply = Orders(), _supply(visited, burst)
     with swergio.Component("sender", place[0], **place[3]) as component:
         send = component.send

@@ -66,7 +66,9 @@ def test_who_sees_the_memory_gets_references_and_the_others_get_the_bytes(world:
     world.run()
     assert bob.data() == cy.data() == ["hello"]
     assert lent(world) == 0
-    assert not ann.client._borrower._own._lent  # type: ignore[union-attr]
+    own = ann.client._borrower._own
+    assert own is not None
+    assert not own._lent
 
 
 @pytest.mark.parametrize(("hub", "component"), [(0, True), (20 * BLOCK, False), (0, False)])

@@ -45,10 +45,10 @@ with swergio.Component("sender", sys.argv[1]) as sender:
 SINK = """
 import sys, time, swergio
 member = swergio.Component("victim", sys.argv[1])
-member.on("room")(lambda message: time.sleep(0.01))
+member.on("room")(lambda message: time.sleep(0.01))  # a slow handler, so that it holds much
 with member:
     print("in", flush=True)
-    time.sleep(1000)
+    time.sleep(1000)  # until it is killed
 """
 
 

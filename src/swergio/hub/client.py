@@ -289,7 +289,8 @@ class HubClient:
         resumed = epoch == self._epoch
         self.reader.welcome(welcome, self._epoch, resumed=resumed)
         self._epoch = epoch
-        self._control.append(self._borrower.offered(features))
+        if proof := self._borrower.offered(features):
+            self._control.append(proof)
         self._outbox.limit_window(window)
         self._outbox.rewind(welcome.channels)
         self.welcomed = True

@@ -71,7 +71,7 @@ class Log:
         self.positions = Positions()
         self.next = offset
         self.cost = 0  # cumulative, of everything ever appended
-        self.held = 0  # of what is in it
+        self.held = 0  # of what is in it: each append asks for it twice
         self.keep_all = False  # after a restart, entries wait for members that have not come back yet
         self.history = 0  # cost of what is kept for those who join later and ask for it
         self.shared_by: Group | None = None  # the group that gives what is in it to its only member

@@ -203,9 +203,10 @@ class Reading:
         """
         Go on from what is still there. False if the log is another one whose places mean something else.
         """
-        if state.base != self.base:
-            if self.is_replaced(state):
-                return False
+        before = self.base
+        if self.is_replaced(state):
+            return False
+        if self.base != before:
             self.ahead.clear()  # what waited was of the log before, or is in the new one and can be fetched
             self.top = state.top
         place = state.first if state.first >= self.next else max(state.top, self.next)
