@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from swergio.channels import Channel
 from swergio.conversation import check_answers, defaults, eligible, gather_error, map_error, request_error
 from swergio.core import Core
 from swergio.errors import ConnectFailed, RequestError, SwergioError
 from swergio.messages import Kind, Message
-from swergio.outbox import Channel
 from swergio.portal import Portal
 from swergio.requests import Request
 from swergio.transport import Member

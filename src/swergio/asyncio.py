@@ -241,15 +241,13 @@ class Component(Passes, Asking, Reading, Registration):
             ComponentClosed, UsedAfterFork, ConnectFailed: the component cannot send any more.
         """
         core = self._core
-        packed = core.prepare(room, data)
+        body, segments = core.prepare(room, data)
         type, wants = defaults(data, type, phase)
         if keep and to is not None:
             raise nobody_keeps(room, to)
-        while True:
-            channel, number = core.outbox.append(room, to, type, *packed, PLAIN, phase, wants, meta, keep)
-            if number:
-                return
-            await core.room_made(channel, room)
+        key = (room, to, type, PLAIN, phase, wants, False, keep)
+        while (full := core.outbox.add(key, body, segments, meta)) is not None:
+            await core.room_made(full, room)
             core.check()
 
     async def flush(self, timeout: float | None = None) -> None:

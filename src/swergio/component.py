@@ -304,11 +304,9 @@ class Component(PlainPasses, PlainAsking, PlainReading, Registration):
         type, wants = defaults(data, type, phase)
         if keep and to is not None:
             raise nobody_keeps(room, to)
-        while True:
-            channel, number = core.outbox.append(room, to, type, body, segments, PLAIN, phase, wants, meta, keep)
-            if number:
-                return
-            core.wait_for_room(channel, room)
+        key = (room, to, type, PLAIN, phase, wants, False, keep)
+        while (full := core.outbox.add(key, body, segments, meta)) is not None:
+            core.wait_for_room(full, room)
             core.check()
 
     def flush(self, timeout: float | None = None) -> None:

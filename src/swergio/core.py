@@ -14,12 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from swergio.channels import Channel
 from swergio.codec.batch import encode_one
 from swergio.codec.bodies import pack
 from swergio.dispatch import Dispatcher
 from swergio.errors import Backlog, ComponentClosed, HandlerFailed, MessageTooLarge, SwergioError, UsedAfterFork
 from swergio.messages import Instance, Kind, Message, check_destination, check_open_room
-from swergio.outbox import Channel, Outbox
+from swergio.outbox import Outbox
 from swergio.reception import Reception
 from swergio.stats import Stats
 from swergio.transport import Context, Manner, Past, Will, find
@@ -151,7 +152,7 @@ class Core(Reception):
         stats = self.stats
         stats.late_replies = self.requests.late
         if self._thread:
-            stats.sent = sum(channel.last for channel in self.outbox.channels)
+            stats.sent = self.outbox.sent
             stats.resent = self.outbox.resent
             stats.duplicates = self.transport.duplicates
         return replace(stats)

@@ -1,97 +1,47 @@
 """The outbox: what a component has sent and its transport has not acknowledged.
 
-Theory of operation. ``append`` may be called from any thread and costs one short lock: it adds a packed body to the
-open batch of its channel and wakes the I/O loop if nobody did. The loop calls ``take`` while its wire is writable and
-gets batches to write; what a busy wire leaves in the outbox meanwhile grows into larger batches (adaptive batching).
-A batch is kept until it is acknowledged, and ``rewind`` offers it again after a reconnect.
+Theory of operation. `add` and `append` may be called from any thread: they add a packed body to the open batch of its
+channel, and wake the I/O loop if nobody did. The loop calls ``take`` while its wire is writable and gets batches to
+write; what a busy wire leaves in the outbox meanwhile grows into larger batches (adaptive batching). A batch is kept
+until it is acknowledged, and ``rewind`` offers it again after a reconnect.
 
 A *channel* is one destination, numbered for the life of the component; its messages are numbered from 1 in the order
-of ``append``. Replies, feedback and everything else to one instance are three channels (lanes), so that a full one
-does not hold up the others. Per channel, ``limit`` bounds what is queued and ``window`` what is in flight; both are
-measured in bytes plus 64 for each message, and an empty channel takes a message of any size.
+in which they were added. Replies, feedback and everything else to one instance are three channels (lanes), so that a
+full one does not hold up the others. Per channel, ``limit`` bounds what is queued and ``window`` what is in flight;
+both are measured in bytes plus 64 for each message, and an empty channel takes a message of any size.
+
+Small messages without arrays or meta are most of what is sent in haste, and the lock would be an eighth of what one
+costs. So a batch that begins with one sets room aside for as many as it may hold, whatever the size of those, and is
+*free* for them: `add` appends to its list of bodies (which is atomic), and then looks whether the batch was closed
+meanwhile. Who closes it (`_end`) first takes it out of sight and then counts. So whoever appended too late to be
+counted sees that the batch is not there any more, and puts the message into the next one (`_follow`); and who sees it
+there was counted. What else is to be sent ends the batch.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import IntEnum
-from typing import Any
+from typing import Any, TypeAlias
 
+from swergio.channels import LANES, Channel, Channels, Lane, Outbound
 from swergio.codec.batch import MAX_MESSAGES, MESSAGE_COST, OpenBatch, flags_of, pack_meta
-from swergio.codec.frames import Buffer
-from swergio.messages import Kind, MessageType, Phase, check_destination, check_name
+from swergio.messages import Kind, MessageType, Phase, check_name
 
+Key: TypeAlias = tuple[str, str | None, str, Kind, Phase | None, bool, bool, bool]
+"""What messages of a batch share: room, to, type, kind, phase, wants feedback, now, keep."""
+
+Links: TypeAlias = tuple[str | None, str | None, Mapping[str, Any] | None]
+"""What a message belongs to: root, parent, meta."""
+
+NO_LINKS: Links = (None, None, None)
 BATCH_COST = 256 * 1024
+SMALL = BATCH_COST // MAX_MESSAGES - MESSAGE_COST  # so that a batch can be full of them
+FEWEST = 64  # that a batch must be free for, or the last messages before a limit would travel in very small ones
 
 _KNOWN_TYPES = frozenset((*map(str, MessageType), *MessageType))  # an enum's hash is not that of its text
 OVERDRAFT = 8
-
-
-class Lane(IntEnum):
-    """
-    What is kept apart on the way to one instance.
-    """
-
-    DIRECT = 0
-    FEEDBACK = 1
-    REPLIES = 2
-
-
-# By Kind. Plain integers: hashing a member of an enumeration, as a part of a key, runs Python code.
-_LANES = tuple(map(int, (Lane.DIRECT, Lane.DIRECT, Lane.REPLIES, Lane.REPLIES, Lane.FEEDBACK, Lane.FEEDBACK)))
-
-
-@dataclass(slots=True, eq=False)
-class Outbound:
-    """
-    A closed batch on its way.
-
-    ``aligned`` says that its payload holds arrays; ``room`` labels it when its channel leads to a component.
-    """
-
-    channel: Channel
-    room: str
-    first: int
-    count: int
-    cost: int
-    request: bool
-    now: bool
-    keep: bool
-    payload: list[Buffer]
-    aligned: bool
-
-    @property
-    def last(self) -> int:
-        """
-        The number of its last message.
-        """
-        return self.first + self.count - 1
-
-
-@dataclass(slots=True, eq=False)
-class Channel:
-    """
-    One destination: everyone in ``room``, or the component or instance ``to``.
-    """
-
-    number: int
-    room: str | None
-    to: str | None
-    lane: Lane
-    last: int = 0
-    acknowledged: int = 0
-    queued: int = 0
-    in_flight: int = 0
-    stalled_by: str | None = None
-    open: OpenBatch | None = None
-    waiting: deque[OpenBatch] = field(default_factory=deque)
-    closed: deque[Outbound] = field(default_factory=deque)
-    unsent: int = 0  # how many of ``closed``, from the right, are not in flight
-    blocked: bool = False  # it has something to send, and its window is full
 
 
 class Outbox:
@@ -113,10 +63,9 @@ class Outbox:
         self._own_window = self._window = window
         self._wake = wake
         self._awake = False
-        self._channels: dict[tuple[str | None, str | None, int], Channel] = {}
-        self.channels: list[Channel] = []
-        self._recent: OpenBatch | None = None  # what was last appended to, while it is open
-        self._recent_channel: Channel
+        self._all = Channels()
+        self.channels = self._all.by_number
+        self._recent: OpenBatch | None = None  # the free one that was last added to, while it is open
         self._ready: dict[Channel, None] = {}
         self._lock = threading.Lock()
         self._room_made = threading.Condition(self._lock)
@@ -132,6 +81,31 @@ class Outbox:
         Whether there may be something to take.
         """
         return bool(self._ready)
+
+    def add(
+        self, key: Key, body: bytes, segments: Sequence[bytes] = (), meta: Mapping[str, Any] | None = None
+    ) -> Channel | None:
+        """
+        Queue a packed message whose number nobody asks for.
+
+        Returns:
+            None if it was queued, or its channel if that is full and nothing was.
+
+        Raises:
+            InvalidName: nothing can be called as the key says.
+            UnsupportedBody: ``meta`` cannot travel.
+        """
+        small = len(body) <= SMALL and not segments and meta is None
+        batch = self._recent
+        if small and batch is not None and batch.key == key:
+            bodies = batch.bodies
+            if len(bodies) < batch.free:
+                bodies.append(body)
+                if self._recent is not batch or not self._awake:
+                    self._follow(batch)
+                return None
+        channel, number = self._append(key, body, segments, (None, None, meta), small)
+        return None if number else channel
 
     def append(
         self,
@@ -159,65 +133,113 @@ class Outbox:
             InvalidName: nothing can be called ``room``, ``to`` or ``type``.
             UnsupportedBody: ``meta`` cannot travel.
         """
-        packed_meta = None if meta is None else pack_meta(meta)
         key = (room, to, type, kind, phase, wants_feedback, now, keep)
+        return self._append(key, body, segments, (root, parent, meta))
+
+    def _append(
+        self, key: Key, body: bytes, segments: Sequence[bytes], links: Links, free: bool = False
+    ) -> tuple[Channel, int]:
+        root, parent, meta = links
+        packed_meta = None if meta is None else pack_meta(meta)
         with self._lock:
-            batch = self._recent
-            same = batch is not None and batch.key == key  # as nearly always; finding the channel takes longer
-            if same:
-                channel = self._recent_channel
-            else:
-                lane = _LANES[kind]
-                channel = self._channels.get((None if to else room, to, lane)) or self._add(room, to, lane)
-            if channel.queued >= self._limit and channel.queued >= self._capacity(channel):
+            channel = self._all.to(key[0], key[1], LANES[key[3]])
+            batch = self._taker(channel, key, free)
+            if batch is None:
                 return channel, 0
-            if batch is None or not same:
-                batch = self._begin(channel, key)
-            bodies = batch.bodies
-            bodies.append(body)
-            cost = len(body) + MESSAGE_COST
+            more = 0
             if segments:
                 batch.attach(segments)
-                cost += sum(map(len, segments))
-            if root is not None or parent is not None or meta is not None:
+                more += sum(map(len, segments))
+            if links != NO_LINKS:
                 batch.link(root, parent, packed_meta)
-                cost += len(root or "") + len(parent or "") + len(packed_meta or b"")
-            batch.cost += cost
-            channel.queued += cost
-            channel.last = number = channel.last + 1
-            if channel.queued >= self._limit and channel.lane:
-                self._congested.add(channel)
-            if len(bodies) >= MAX_MESSAGES or batch.cost >= BATCH_COST:
-                channel.waiting.append(batch)
-                channel.open = self._recent = None
+                more += sum(map(len, filter(None, (root, parent, packed_meta))))
+            self._put(channel, batch, body, more)
+            number = channel.last + (len(batch.bodies) if batch.free else 0)
             if self._awake:
                 return channel, number
             self._awake = True
         self._wake()
         return channel, number
 
-    def _add(
-        self, room: str, to: str | None, lane: int, key: tuple[str | None, str | None, int] | None = None
-    ) -> Channel:
-        # For a name that it cannot take, the hub would close the connection, again after every reconnect.
-        check_destination(room if to is None else None, to)
-        channel = Channel(len(self.channels), None if to else room, to, Lane(lane))
-        self._channels[key or (channel.room, to, lane)] = channel
-        self.channels.append(channel)
-        return channel
+    def _follow(self, batch: OpenBatch) -> None:
+        with self._lock:
+            self._put_late(batch)
+            if self._awake:
+                return
+            self._awake = True
+        self._wake()
 
-    def _begin(self, channel: Channel, key: tuple[Any, ...]) -> OpenBatch:
+    # -- under the lock -------------------------------------------------------------------------------------------
+
+    def _taker(self, channel: Channel, key: Key, free: bool) -> OpenBatch | None:
+        # The batch for one message more, a free one if that may be; None if the channel is full.
+        batch = channel.open
+        if batch is not None and batch.free:
+            if free and batch.key == key and len(batch.bodies) < batch.free:
+                self._recent = batch
+                return batch
+            self._end(channel)  # what it holds was not counted yet
+        if channel.queued >= self._limit and channel.queued >= self._capacity(channel):
+            return None
         batch = channel.open
         if batch is None or batch.key != key:
-            _, _, type, kind, phase, wants_feedback, *_ = key
-            if not isinstance(type, str) or type not in _KNOWN_TYPES:
-                check_name(type, "message type")
-            if batch is not None:
-                channel.waiting.append(batch)
-            batch = channel.open = OpenBatch(key, type, phase, flags_of(kind, wants_feedback), time.time())
-            self._ready[channel] = None
-        self._recent, self._recent_channel = batch, channel
+            batch = self._begin(channel, key, self._room(channel) if free else 0)
         return batch
+
+    def _room(self, channel: Channel) -> int:
+        room = min(MAX_MESSAGES, (self._limit - channel.queued) // (SMALL + MESSAGE_COST))
+        return room if room >= FEWEST else 0
+
+    def _begin(self, channel: Channel, key: Key, free: int = 0) -> OpenBatch:
+        _, _, type, kind, phase, wants_feedback, *_ = key
+        if type.__class__ not in (str, MessageType) or type not in _KNOWN_TYPES:
+            check_name(type, "message type")
+        while channel.open is not None:  # what came too late for a free one is in another
+            self._end(channel)
+        batch = OpenBatch(key, type, phase, flags_of(kind, wants_feedback), time.time(), free)
+        if free:
+            self._recent = batch
+        channel.open = batch
+        self._ready[channel] = None
+        return batch
+
+    def _put(self, channel: Channel, batch: OpenBatch, body: bytes, more: int = 0) -> None:
+        bodies = batch.bodies
+        bodies.append(body)
+        if batch.free:
+            return  # counted when it is ended
+        cost = len(body) + MESSAGE_COST + more
+        batch.cost += cost
+        channel.last += 1
+        channel.queued += cost
+        if channel.lane and channel.queued >= self._limit:
+            self._congested.add(channel)
+        if len(bodies) >= MAX_MESSAGES or batch.cost >= BATCH_COST:
+            self._end(channel)
+
+    def _end(self, channel: Channel) -> None:
+        batch = channel.open
+        assert batch is not None
+        channel.open = None
+        if batch is self._recent:
+            self._recent = None  # before it is closed, see above
+        channel.waiting.append(batch)
+        if not batch.close():
+            return  # it was counted
+        batch.cost = sum(map(len, batch.bodies[: batch.count])) + MESSAGE_COST * batch.count
+        channel.last += batch.count
+        channel.queued += batch.cost
+        if len(batch.bodies) > batch.count:
+            self._put_late(batch)
+
+    def _put_late(self, batch: OpenBatch) -> None:
+        for body in batch.late():
+            room, to, _, kind, *_ = batch.key
+            channel = self._all.to(room, to, LANES[kind])
+            if channel.open is None or channel.open.free or channel.open.key != batch.key:
+                self._begin(channel, batch.key)
+            assert channel.open is not None
+            self._put(channel, channel.open, body)
 
     def _capacity(self, channel: Channel) -> int:
         # What is answered must never wait for who waits for an answer: handlers go on answering above the limit, and
@@ -259,44 +281,28 @@ class Outbox:
         if isinstance(batch, Outbound):
             self.resent += batch.count
             return batch
-        return self._close(channel, batch)
+        return self._number(channel, batch)
 
     def _pull(self, channel: Channel) -> OpenBatch | Outbound:
         batch: OpenBatch | Outbound
         if channel.unsent:
             batch = channel.closed[-channel.unsent]
             channel.unsent -= 1
-        elif channel.waiting:
-            batch = channel.waiting.popleft()
         else:
-            assert channel.open is not None
-            batch, channel.open, self._recent = channel.open, None, None
+            if not channel.waiting:
+                self._end(channel)
+            batch = channel.waiting.popleft()
         if channel.unsent or channel.waiting or channel.open:
             self._ready[channel] = None
         channel.in_flight += batch.cost
         return batch
 
-    def _close(self, channel: Channel, batch: OpenBatch) -> Outbound:
-        room, _, _, kind, _, _, now, keep = batch.key
-        first = channel.closed[-1].last + 1 if channel.closed else channel.acknowledged + 1
-        payload = batch.encode()
-        # What the hub will count. The estimate of `append` was smaller by the columns.
-        cost = sum(map(len, payload)) + MESSAGE_COST * len(batch.bodies)
+    def _number(self, channel: Channel, batch: OpenBatch) -> Outbound:
+        closed = channel.close(batch)
+        more = closed.cost - batch.cost  # the estimate was smaller by the columns
         with self._lock:
-            channel.queued += cost - batch.cost
-            channel.in_flight += cost - batch.cost
-        closed = Outbound(
-            channel,
-            room,
-            first,
-            len(batch.bodies),
-            cost,
-            kind is Kind.REQUEST,
-            now,
-            keep,
-            payload,
-            bool(batch.segments),
-        )
+            channel.queued += more
+            channel.in_flight += more
         channel.closed.append(closed)
         return closed
 
@@ -309,16 +315,7 @@ class Outbox:
             return
         with self._room_made:
             was_full = channel.queued >= self._limit
-            while channel.closed and channel.closed[0].last <= last:
-                batch = channel.closed.popleft()
-                channel.queued -= batch.cost
-                if len(channel.closed) < channel.unsent:
-                    channel.unsent -= 1
-                else:
-                    channel.in_flight -= batch.cost
-                channel.acknowledged = batch.last
-            if not channel.in_flight:  # else what is acknowledged came before what is held up, and says nothing of it
-                channel.stalled_by = None
+            channel.acknowledge(last)
             if channel.blocked and channel.in_flight < self._window:
                 channel.blocked = False
                 self._ready[channel] = None
@@ -346,10 +343,7 @@ class Outbox:
             self.acknowledge(number, last)
         with self._lock:
             for channel in self.channels:
-                channel.blocked = False
-                channel.unsent = len(channel.closed)
-                channel.in_flight = 0
-                channel.stalled_by = None
+                channel.rewind()
                 if channel.unsent or channel.waiting or channel.open:
                     self._ready[channel] = None
                 else:
@@ -360,16 +354,14 @@ class Outbox:
         Return the channel that leads to a room or component.
         """
         with self._lock:
-            lane = _LANES[kind]
-            return self._channels.get((None if to else room, to, lane)) or self._add(room, to, lane)
+            return self._all.to(room, to, LANES[kind])
 
     def reserve(self, room: str, to: str | None) -> Channel:
         """
         Return a channel that leads to a room or component, and that nothing is appended to: that of a will.
         """
         with self._lock:
-            key = (None if to else room, to, -1)
-            return self._channels.get(key) or self._add(room, to, Lane.DIRECT, key)
+            return self._all.to(room, to, Lane.DIRECT, reserved=True)
 
     def channel(self, number: int) -> Channel | None:
         """
@@ -377,9 +369,27 @@ class Outbox:
         """
         return self.channels[number] if 0 <= number < len(self.channels) else None
 
+    def settle(self) -> None:
+        """
+        Have `Channel.last` of every channel count what was added up to now.
+        """
+        with self._lock:
+            for channel in list(self._ready):
+                if channel.open is not None and channel.open.free:
+                    self._end(channel)
+
+    @property
+    def sent(self) -> int:
+        """
+        How many messages were added.
+        """
+        self.settle()
+        return sum(channel.last for channel in self.channels)
+
     @property
     def unacknowledged(self) -> int:
         """
         How many messages are not acknowledged.
         """
+        self.settle()
         return sum(channel.last - channel.acknowledged for channel in self.channels)

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from swergio.channels import Channel
 from swergio.errors import HandlerFailed, NoMembers, RequestError
 from swergio.messages import Kind, Message
-from swergio.outbox import Channel
 from swergio.received import Received, message_id
 
 

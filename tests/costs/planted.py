@@ -9,25 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.costs import paths
 
-from swergio.outbox import Channel, Outbox
+from swergio.channels import Channel
+from swergio.outbox import Outbox
 
 if TYPE_CHECKING:
     from benchmarks.costs.paths import Path
 
 ONCE, AGAIN, SLOWER = "once", "again", "slower"
 
-_append = Outbox.append
+_add = Outbox.add
 
 
-def wrapped(self: Outbox, *arguments: Any, **how: Any) -> tuple[Channel, int]:
-    return _append(self, *arguments, **how)
+def wrapped(self: Outbox, *arguments: Any) -> Channel | None:
+    return _add(self, *arguments)
 
 
 def slower() -> Path:
     """
     Plant it, for good.
     """
-    Outbox.append = wrapped  # type: ignore[method-assign]
+    Outbox.add = wrapped  # type: ignore[assignment, method-assign]
     return paths.PATHS["send alone"]()
 
 

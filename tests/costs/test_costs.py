@@ -47,7 +47,7 @@ def test_every_path_counts_the_same_each_time() -> None:
 def test_one_call_more_for_each_message_is_noticed(
     file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(Outbox, "append", planted.wrapped)
+    monkeypatch.setattr(Outbox, "add", planted.wrapped)
 
     assert main(["--calls", "--path", "send alone", "--file", str(file)]) == SLOWER
     assert "send alone: +" in capsys.readouterr().out

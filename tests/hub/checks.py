@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from itertools import combinations
 
-from swergio.outbox import Channel
+from swergio.channels import Channel
 from swergio.transport import Mode
 from tests.hub.records import Membership
 from tests.hub.simulation import Component, World

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from swergio.channels import Channel
 from swergio.codec import pack
 from swergio.codec.batch import Batch
 from swergio.codec.frames import join, parse
@@ -18,7 +19,7 @@ from swergio.errors import SwergioError
 from swergio.hub.client import HubClient
 from swergio.hub.router import Router
 from swergio.messages import Instance, Kind
-from swergio.outbox import Channel, Outbox
+from swergio.outbox import Outbox
 from swergio.transport import NOTHING, Inbound, Loss, Manner, Member, Mode, Past
 from tests.hub.records import Got, Membership
 from tests.hub.wire import Wire

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from swergio.channels import Channel
 from swergio.codec import pack
 from swergio.codec.frames import Op, encode, join
 from swergio.errors import ProtocolError
 from swergio.messages import Kind
-from swergio.outbox import Channel
 from swergio.transport import Mode
 from tests.hub.simulation import Component, World
 

@@ -93,17 +93,17 @@ def pass_batch() -> OpenBatch:
     batch = OpenBatch((), "DATA/FORWARD", Phase.TRAIN, flags_of(Kind.MESSAGE, wants_feedback=True), TIME)
     for number, root in enumerate([None, "site#1/0/7"]):
         body, segments = pack({"x": np.full(3, number, np.float32)})
-        batch.bodies.append(body)
         batch.attach(segments)
         if root:
             batch.link(root, root, pack_meta({"run": 3}))
+        batch.bodies.append(body)
     return batch
 
 
 def reply_batch() -> OpenBatch:
     batch = OpenBatch((), "DATA/CUSTOM", None, flags_of(Kind.REPLY), TIME)
-    batch.bodies.append(pack({"answer": 42})[0])
     batch.link("ann#1/0/1", "ann#1/0/1", None)
+    batch.bodies.append(pack({"answer": 42})[0])
     return batch
 
 

@@ -64,18 +64,28 @@ def pack_meta(meta: Mapping[str, Any]) -> bytes:
 class OpenBatch:
     """
     Messages with one destination and shape, collected until they are sent.
+
+    Attributes:
+        bodies: Packed, to be appended to.
+        free: For how many in all there is room without asking. Whoever appends without asking may do so after `close`.
+        count: How many bodies belong to it; final when it is closed.
     """
 
     __slots__ = (
-        "arrays", "bodies", "cost", "flags", "key", "metas", "parents", "phase", "roots", "segments", "time", "type",
+        "arrays", "bodies", "cost", "count", "flags", "free", "key", "metas", "parents", "phase", "roots", "segments",
+        "time", "type",
     )  # fmt: skip
 
-    def __init__(self, key: tuple[Any, ...], type: str, phase: Phase | None, flags: int, time: float) -> None:
+    def __init__(
+        self, key: tuple[Any, ...], type: str, phase: Phase | None, flags: int, time: float, free: int = 0
+    ) -> None:
         self.key = key
         self.type = type
         self.phase = phase
         self.flags = flags
         self.time = time
+        self.free = free
+        self.count = MAX_MESSAGES
         self.cost = 0
         self.bodies: list[bytes] = []
         self.segments: list[bytes] = []
@@ -86,30 +96,49 @@ class OpenBatch:
 
     def link(self, root: str | None, parent: str | None, meta: bytes | None) -> None:
         """
-        Say what the message just added belongs to; needed only when one of the three is not None.
+        Say what the next message belongs to; needed only when one of the three is not None.
 
         ``meta`` is packed, see `pack_meta`.
         """
-        before = len(self.bodies) - 1
+        before = len(self.bodies)
         self.roots = _extended(self.roots, before, root)
         self.parents = _extended(self.parents, before, parent)
         self.metas = _extended(self.metas, before, meta)
 
     def attach(self, segments: Sequence[bytes]) -> None:
         """
-        Add the raw arrays of the message just added.
+        Add the raw arrays of the next message.
         """
-        before = len(self.bodies) - 1
+        before = len(self.bodies)
         self.segments += segments
         self.arrays.extend([()] * (before - len(self.arrays)))
         self.arrays.append([len(segment) for segment in segments])
 
+    def close(self) -> int:
+        """
+        Take no more; return for how many it was free.
+        """
+        free, self.free = self.free, 0
+        self.count = min(len(self.bodies), MAX_MESSAGES)
+        return free
+
+    def late(self) -> list[bytes]:
+        """
+        Take back the bodies that were appended when it was closed, or full.
+        """
+        late: list[bytes] = []
+        while len(self.bodies) > self.count:  # one by one: more may be appended meanwhile
+            late.append(self.bodies.pop(self.count))
+        return late
+
     def encode(self) -> list[Buffer]:
         """
-        Return the buffers of the payload.
+        Return the buffers of the payload; for one that is closed.
         """
         shared = (self.type, self.time, self.phase, self.flags)
-        return assemble(shared, self.roots, self.parents, self.metas, self.bodies, self.arrays, self.segments)
+        return assemble(
+            shared, self.roots, self.parents, self.metas, self.bodies[: self.count], self.arrays, self.segments
+        )
 
 
 def assemble(
@@ -152,11 +181,12 @@ def encode_one(type: str, body: bytes, segments: Sequence[bytes] = (), meta: Map
     Return the payload of a batch of one message that begins no pass and answers nothing.
     """
     batch = OpenBatch((), type, None, flags_of(Kind.MESSAGE), time.time())
-    batch.bodies.append(body)
     if segments:
         batch.attach(segments)
     if meta is not None:
         batch.link(None, None, pack_meta(meta))
+    batch.bodies.append(body)
+    batch.close()
     return b"".join(batch.encode())
 
 

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from swergio.channels import Channel, Outbound
 from swergio.codec.batch import MESSAGE_COST
 from swergio.codec.frames import OPTIONAL, VERSION, Buffer, Frame, Op, Packet, encode, fields, parse, unpack
 from swergio.errors import AccessRefused, ConnectFailed, IncompatiblePeer, NameTaken, ProtocolError, SwergioError
@@ -22,7 +23,7 @@ from swergio.hub.questions import Questions
 from swergio.hub.reading import Reader
 from swergio.hub.sessions import ALIGNED, KEEP, NOW, REQUEST
 from swergio.messages import Instance
-from swergio.outbox import Channel, Outbound, Outbox
+from swergio.outbox import Outbox
 from swergio.transport import Events, Member, Mode, Will
 
 PACKET = 256 * 1024

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import msgpack
 
+from swergio.channels import Lane
 from swergio.codec.frames import Buffer, check, rows, unpack
 from swergio.errors import InvalidName, ProtocolError
 from swergio.hub.positions import Position
 from swergio.messages import check_destination, check_name
-from swergio.outbox import Lane
 from swergio.transport import Manner, Mode
 
 TEXT_OR_NONE = (str, type(None))

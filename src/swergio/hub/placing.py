@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import NamedTuple
 
+from swergio.channels import Lane
 from swergio.codec.batch import MESSAGE_COST, Batch
 from swergio.codec.frames import Op, encode, join
 from swergio.errors import ProtocolError
@@ -19,7 +20,6 @@ from swergio.hub.parking import Parking
 from swergio.hub.positions import Position, Source
 from swergio.hub.room import Kept, Room
 from swergio.hub.sessions import ALIGNED, KEEP, NOW, REQUEST, HubChannel, Parcel, Session
-from swergio.outbox import Lane
 
 COPY_BELOW = 64 * 1024  # small payloads are copied out of their packet, so as not to keep the whole of it
 

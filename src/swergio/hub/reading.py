@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from swergio.channels import Lane
 from swergio.codec.batch import MESSAGE_COST, Batch
 from swergio.codec.frames import Buffer, Frame, Op, encode, fields, join, rows, unpack
 from swergio.errors import ProtocolError
@@ -17,7 +18,6 @@ from swergio.hub.greeting import TEXT_OR_NONE, Heard, Membership, Place, Welcome
 from swergio.hub.positions import Position, Source
 from swergio.hub.sources import Sources, Subscription
 from swergio.messages import Instance
-from swergio.outbox import Lane
 from swergio.transport import Events, Inbound, Loss, Manner, Mode
 
 

@@ -26,6 +26,7 @@ from typing import Any
 
 import msgpack
 
+from swergio.channels import Lane
 from swergio.codec.batch import MAX_MESSAGES
 from swergio.codec.frames import OPTIONAL, VERSION, Buffer, Frame, Op, Packet, encode, fields, parse
 from swergio.errors import InvalidName, ProtocolError
@@ -38,7 +39,6 @@ from swergio.hub.placing import Placing
 from swergio.hub.rooms import Rooms
 from swergio.hub.sessions import MAX_CONTROL, HubChannel, HubWill, Parcel, Session
 from swergio.messages import Instance, check_destination, check_name, is_suffix
-from swergio.outbox import Lane
 from swergio.transport import Past
 
 PACKET = 256 * 1024

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgpack
 
+from swergio.channels import Lane
 from swergio.codec.batch import MESSAGE_COST
 from swergio.codec.frames import Buffer, Op, encode
 from swergio.hub.cursors import Cursor
 from swergio.hub.log import Log
 from swergio.hub.positions import Source
 from swergio.messages import Instance
-from swergio.outbox import Lane
 
 if TYPE_CHECKING:
     from swergio.hub.lending import Sight

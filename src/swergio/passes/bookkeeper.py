@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from swergio.channels import Channel
 from swergio.dispatch import Work
 from swergio.errors import SwergioError
 from swergio.messages import Kind, Message, MessageType
-from swergio.outbox import Channel
 from swergio.passes.begun import BegunPasses
 from swergio.passes.failures import Failure, Origin, Refusal
 from swergio.passes.givenup import GivenUp

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial, update_wrapper
 from typing import Any, NamedTuple, TypeVar
 
+from swergio.channels import Channel
 from swergio.dispatch import Handler
 from swergio.messages import Message, MessageType
-from swergio.outbox import Channel
 from swergio.passes.bookkeeper import Bookkeeper, Sent
 from swergio.passes.context import Context
 from swergio.passes.failures import Failure, Origin, Refusal

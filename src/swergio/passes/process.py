@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Literal
 
+from swergio.channels import Channel
 from swergio.errors import ConfigurationError, PassError, PassFailed, PassTimeout
 from swergio.membership import joint
 from swergio.messages import MessageType, Phase, check_name, check_open_room
-from swergio.outbox import Channel
 from swergio.passes.begun import Pass
 from swergio.passes.bookkeeper import Bookkeeper
 from swergio.passes.gradients import scale

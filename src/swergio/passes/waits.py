@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from swergio.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from swergio.channels import Channel
     from swergio.core import Core
-    from swergio.outbox import Channel
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from swergio.outbox import Lane
+from swergio.channels import Lane
 
 MAX_LOGS: Final = 4096
 """Logs whose keys are remembered."""

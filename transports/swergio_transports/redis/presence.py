@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 import msgpack
 
+from swergio.channels import Lane
 from swergio.codec.frames import rows, unpack
 from swergio.errors import NameTaken, ProtocolError
 from swergio.messages import Instance
-from swergio.outbox import Lane
 from swergio.transport import Manner, Member, Mode, Will
 from swergio_transports.redis import entries, members
 from swergio_transports.redis.access import Access

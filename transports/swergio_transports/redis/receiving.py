@@ -9,11 +9,11 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from swergio.channels import Lane
 from swergio.codec.batch import Batch
 from swergio.errors import ProtocolError
 from swergio.hub import Position, Source, Sources
 from swergio.messages import Instance
-from swergio.outbox import Lane
 from swergio.transport import Events, Inbound, Loss, Manner, Mode
 from swergio_transports.redis.access import Access
 from swergio_transports.redis.entries import Delivery, Entry, Mark, opened, published

@@ -17,10 +17,11 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
 
+from swergio.channels import Channel, Outbound
 from swergio.codec.batch import Batch
 from swergio.codec.frames import Buffer
 from swergio.errors import AccessRefused
-from swergio.outbox import Channel, Outbound, Outbox
+from swergio.outbox import Outbox
 from swergio.transport import Events
 from swergio_transports.redis import entries, members
 from swergio_transports.redis.access import Access

@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final, TypeVar
 
+from swergio.channels import Channel
 from swergio.codec.frames import rows, unpack
 from swergio.errors import ConfigurationError, ConnectFailed, NameTaken, ProtocolError, SwergioError
-from swergio.outbox import Channel
 from swergio.transport import NOTHING, Context, Guarantees, Manner, Past, Transport, Will
 from swergio_transports.redis.access import Access, Limits
 from swergio_transports.redis.address import Kind, parse
@@ -289,6 +289,7 @@ class RedisTransport(Transport):
         """
         Call ``then`` when everything that was sent up to now is acknowledged.
         """
+        self._outbox.settle()
         targets = [(channel, channel.last) for channel in self._outbox.channels if channel.acknowledged < channel.last]
         self._awaited.append((targets, then))
         self._settled()

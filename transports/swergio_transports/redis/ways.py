@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import Final
 
-from swergio.outbox import Channel, Outbound
+from swergio.channels import Channel, Outbound
 from swergio_transports.redis.calls import Call, Command
 from swergio_transports.redis.keys import LogKeys
 
