@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -14,7 +13,7 @@ from swergio.core import Core
 from swergio.errors import ConnectFailed, RequestError, SwergioError
 from swergio.messages import Kind, Message
 from swergio.portal import Portal
-from swergio.requests import Request
+from swergio.requests import Latch, Request
 from swergio.transport import Member
 
 Append: TypeAlias = Callable[[], tuple[Channel, int]]
@@ -268,38 +267,30 @@ class PlainAsking:
         core, portal = self._core, self._door()
         seconds = core.settings.request_timeout if timeout is None else timeout
         deadline = time.monotonic() + seconds
-        requests: dict[Request, concurrent.futures.Future[bool]] = {}
+        requests: dict[Request, Latch] = {}
         try:
             for item in items:
                 append = _appending(core, room, item, type=type, to=None, meta=meta, now=False)
-                done: concurrent.futures.Future[bool] = concurrent.futures.Future()
-                request = Request(room, 1, done)
+                request = Request(room, 1, done := Latch())
                 requests[request] = done
                 self._begin(request, room, None, append)
             for request, done in requests.items():
-                done.result(max(0, deadline - time.monotonic()))
+                if not done.wait(deadline - time.monotonic()):
+                    raise portal.call(lambda: _unanswered_map(core, [*requests], room, seconds))
                 if request.error is not None:
                     raise request.error
-        except TimeoutError as exc:
-            if isinstance(exc, SwergioError):
-                raise
-            raise portal.call(lambda: _unanswered_map(core, [*requests], room, seconds)) from None
         finally:
             portal.soon(_withdraw, core, [*requests])
         return [request.replies[0].data for request in requests]
 
     def _converse(self, room: str, wanted: int, seconds: float, append: Append, to: str | None) -> Request:
         core = self._core
-        done: concurrent.futures.Future[bool] = concurrent.futures.Future()
-        request = Request(room, wanted, done)
+        request = Request(room, wanted, done := Latch())
         deadline = time.monotonic() + seconds
         try:
             self._begin(request, room, to, append)
-            done.result(max(0, deadline - time.monotonic()))
-        except TimeoutError as exc:
-            if isinstance(exc, SwergioError):
-                raise
-            raise self._door().call(lambda: _unanswered(core, request, seconds, to)) from None
+            if not done.wait(deadline - time.monotonic()):
+                raise self._door().call(lambda: _unanswered(core, request, seconds, to))
         finally:
             core.requests.end(request)
         if request.error is not None:
