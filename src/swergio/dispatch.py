@@ -16,6 +16,7 @@ not waking it for large ones would leave a window of a few arrays closed for mos
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import queue
 from collections import deque
@@ -35,6 +36,7 @@ log = logging.getLogger("swergio.dispatch")
 COLLECT_DELAY = 0.02
 COLLECT_BATCHES = 64
 COLLECT_BYTES = 512 * 1024
+LOOK_UP = 0.5
 
 
 @dataclass(frozen=True)
@@ -239,13 +241,20 @@ class Dispatcher:
         Handle what is for plain functions, until ``stop`` or ``halt``; exceptions of ``failed`` pass through.
         """
         size = 0
-        while (work := self._queue.get()) is not None and not self._stopped:
+        while (work := self._next()) is not None and not self._stopped:
             self._handle(work)
             self._done.append(work)
             size += work.size
             if self._eager or len(self._done) >= COLLECT_BATCHES or size >= COLLECT_BYTES:
                 size = 0
                 self._wake()
+
+    def _next(self) -> Work | None:
+        # Python runs the handler of a signal between two steps of the main thread. One that comes just before the wait,
+        # or on another thread, does not end the wait: so no wait is long.
+        while True:
+            with contextlib.suppress(queue.Empty):
+                return self._queue.get(timeout=LOOK_UP)
 
     def halt(self) -> None:
         """

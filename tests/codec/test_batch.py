@@ -39,11 +39,11 @@ def batch_of(messages: list[tuple[Any, Any, Any, Any]], **how: Any) -> tuple[Ope
     batch = OpenBatch((), how.get("type", "DATA/TEXT"), how.get("phase"), how.get("flags", 0), 1.5)
     for data, root, parent, meta in messages:
         body, segments = pack(data)
-        batch.bodies.append(body)
         if segments:
             batch.attach(segments)
         if (root, parent, meta) != (None, None, None):
             batch.link(root, parent, None if meta is None else pack_meta(meta))
+        batch.bodies.append(body)
     return batch, join(batch.encode())
 
 
@@ -113,9 +113,9 @@ def with_bodies(*raw: bytes | tuple[bytes, Sequence[bytes]]) -> Batch:
     batch = OpenBatch((), "X", None, 0, 1.5)
     for one in raw:
         body, segments = (one, ()) if isinstance(one, bytes) else one
-        batch.bodies.append(body)
         if segments:
             batch.attach(segments)
+        batch.bodies.append(body)
     return Batch(memoryview(join(batch.encode())), len(raw))
 
 

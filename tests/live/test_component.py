@@ -59,6 +59,28 @@ def test_run_ends_cleanly_on_a_signal(hub: str, number: signal.Signals) -> None:
         assert universe.members("chat") == []
 
 
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals are not sent to threads here")
+def test_run_ends_on_a_signal_that_does_not_interrupt_its_wait(hub: str) -> None:
+    source = SERVE.replace(
+        "world.run()",
+        """
+import signal, threading
+
+@world.on("interrupt")
+def interrupt(message):
+    # After a while, when the main thread waits: on a thread of its own, which leaves the wait alone.
+    threading.Timer(0.5, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)).start()
+
+world.run()
+""",
+    )
+    process = script(source, hub)
+    with swergio.Component("universe", hub) as universe:
+        universe.request("interrupt", "hello", timeout=20)
+        out, err = process.communicate(timeout=20)
+        assert (out, err, process.returncode) == ("closed cleanly\n", "", 0)
+
+
 def test_a_blocking_call_in_an_async_handler_of_the_plain_face_is_refused(hub: str) -> None:
     component = swergio.Component("component", hub)
 
