@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from benchmarks.harness import Table
 from benchmarks.subjects import SOCKETS, shares_memory
-from benchmarks.workloads.rooms import BURSTS, FEW
+from benchmarks.workloads.rooms import GROWTH, SAME_BATCHES
 
 Place = tuple[str, str, str]  # workload, variant, contender
 
@@ -184,9 +184,10 @@ def _growth(plain: str, crowd: str) -> Iterator[Target]:
     yield Target("a pass through 2 nodes", ("pass", "as a pass", plain), "messages", 6, at_most=True, unit="messages")
     one, other = (("pass", variant, plain) for variant in ("as a pass", "its messages alone"))
     yield Target("a pass, time", one, "time", 1.2, at_most=True, other=other)
-    for how in BURSTS:
-        many, few = (("rooms", f"{rooms:,} rooms, {how}", plain) for rooms in (100_000, FEW[how]))
-        yield Target(f"rooms, {how}, CPU", many, "cpu", FLAT, at_most=True, other=few)
+    for how in SAME_BATCHES:
+        few, *more = (("rooms", f"{rooms:,} rooms, {how}", plain) for rooms in GROWTH)
+        for many in more:
+            yield Target(f"CPU per message, {many[1]}", many, "cpu", FLAT, at_most=True, other=few)
     for members in (8, 64):
         many, few = ((FAN_OUT, variant, plain) for variant in (f"{members} members", "1 member"))
         yield Target(f"CPU per delivery, {members} members", many, "cpu", FLAT, at_most=True, other=few)

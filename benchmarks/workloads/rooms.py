@@ -1,12 +1,18 @@
 """
-Many rooms: one sender, one member of all of them, and messages that go to one room after another.
+Many rooms: one sender, one member of all of them, and messages that go to one room after another, over all rooms.
 
-In bursts, 32 messages go to a room before the next one gets its own; one by one, each message goes to another room
-than the one before, so that none shares anything with a neighbour. (Of 10 rooms, each has its next message before the
-first has left, and messages of a room travel together: what there is to compare with are 1,000 rooms.)
+What a message costs depends first on how many others share its batch, and only then on how many rooms there are. So
+the two are told apart:
+
+- *alone* and *in batches of 32* have the same batches, whatever the number of rooms: each time that a room has its
+  turn its messages are of another type than the last time, and messages of two types never share a batch. What is
+  more expensive among more rooms is what each room costs.
+- *one by one* and *in bursts of 32* send the same messages, all of one type. Of 10 rooms, each has its next turn before
+  its last messages have left, and what is sent in several turns travels together. What is cheaper here than above is
+  what batches save; it is gone as soon as the rooms are more than what waits to be sent.
 
 A room that the run visits has had a message before: the first one tells the hub of a channel, which is not what is
-measured.
+measured. What a room costs in memory is measured before that, and then what a channel costs.
 """
 
 from __future__ import annotations
@@ -14,56 +20,106 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import count, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.subjects import Subject
 from benchmarks.workloads.case import Case, Column, Scale, Workload
 from swergio.bench.counting import PROBE, ring_of
 from swergio.bench.measures import Flow, make_heard, timed
 from swergio.bench.outcome import Outcome
-from swergio.bench.processes import RoleFailed
+from swergio.bench.processes import Process, RoleFailed
 from swergio.bench.role import Orders, say
 from swergio.bench.roles import Audience
 from swergio.bench.stage import Contender, Stage
+from swergio.messages import MessageType
 
-BURSTS = {"in bursts": 32, "one by one": 1}
-COUNTS = {"in bursts": 300_000, "one by one": 60_000}
+
+class Pattern(NamedTuple):
+    """
+    How messages follow one another.
+
+    Attributes:
+        burst: How many go to a room before the next room has its turn.
+        messages: How many are sent.
+        types: The types of the messages of a room, turn by turn.
+        rooms, more: The numbers of rooms; more with ``--full``.
+    """
+
+    burst: int
+    messages: int
+    types: tuple[MessageType, ...]
+    rooms: tuple[int, ...]
+    more: tuple[int, ...] = ()
+
+
+ALTERNATING = (MessageType.TEXT, MessageType.CUSTOM)
+ALIKE = (MessageType.TEXT,)
+GROWTH = (10, 1_000, 10_000, 100_000)
+SAME_BATCHES = {
+    "alone": Pattern(1, 100_000, ALTERNATING, GROWTH, (100,)),
+    "in batches of 32": Pattern(32, 300_000, ALTERNATING, GROWTH, (100,)),
+}
+AS_THEY_MEET = {
+    "one by one": Pattern(1, 100_000, ALIKE, (10,), (1_000, 100_000)),
+    "in bursts of 32": Pattern(32, 300_000, ALIKE, (10,), (1_000, 100_000)),
+}
 SIZE = 128
-JOINERS = 32  # joins wait for the hub, and overlap: 0.7 ms each, where one after another they took 1.8
 FOR_JOINING = 0.003  # seconds for each room: four times what one took on a busy machine
-FEW = {"in bursts": 10, "one by one": 1_000}
 STRIDE = 7919  # a prime, so that all rooms are visited, and neighbours in time are none in number
+ENOUGH = 10_000  # rooms; the memory of fewer is lost in what a process needs anyway
 
 
 def _cases(subjects: Sequence[Subject], scale: Scale) -> list[Case]:
-    several = (10, 100, 1_000, 10_000, 100_000) if scale.full else (10, 1_000, 100_000)
     return [
-        Case(f"{many:,} rooms, {how}", contender.name, partial(_measure, contender, many, burst, what))
-        for how, burst in BURSTS.items()
-        for what in [Flow(scale.count(COUNTS[how]), SIZE, deadline=scale.deadline)]
-        for many in dict.fromkeys(scale.count(many, 5) if scale.factor < 1 else many for many in several)
+        Case(f"{many:,} rooms, {how}", contender.name, partial(_measure, contender, many, pattern, what))
+        for how, pattern in (SAME_BATCHES | AS_THEY_MEET).items()
+        for what in [Flow(scale.count(pattern.messages), SIZE, deadline=scale.deadline)]
+        for many in _numbers(pattern, scale)
         for subject in subjects
         if subject.is_swergio
         for contender in subject.contenders(("plain",))
     ]
 
 
-def _measure(contender: Contender, rooms: int, burst: int, what: Flow) -> Outcome:
-    here = "benchmarks.workloads.rooms"
+def _numbers(pattern: Pattern, scale: Scale) -> list[int]:
+    several = sorted(pattern.rooms + pattern.more * scale.full)
+    return list(dict.fromkeys(scale.count(many, 5) if scale.factor < 1 else many for many in several))
+
+
+def _measure(contender: Contender, rooms: int, pattern: Pattern, what: Flow) -> Outcome:
     try:
         with Stage(contender) as stage:
-            receiver = stage.add("receiver", play=f"{here}:receiver", rooms=rooms)
-            receiver.hear("ready", max(what.deadline, FOR_JOINING * rooms))
-            visited = max(1, min(rooms, what.messages // burst))
-            sender = stage.add("sender", play=f"{here}:sender", rooms=rooms, burst=burst, visited=visited)
-            sender.hear("ready", max(what.deadline, FOR_JOINING * visited))
-            make_heard([receiver], [sender], what.deadline)
-            return timed(stage, [receiver], [sender], what)
+            return _run(stage, rooms, pattern, what)
     except RoleFailed as exc:
         return Outcome(problem=str(exc))
+
+
+def _run(stage: Stage, rooms: int, pattern: Pattern, what: Flow) -> Outcome:
+    here = "benchmarks.workloads.rooms"
+    visited = max(1, min(rooms, what.messages // pattern.burst))
+    receiver = stage.add("receiver", play=f"{here}:receiver", rooms=rooms)
+    receiver.hear("started", what.deadline)
+    before = _memory(stage.broker, receiver)
+    receiver.hear("ready", max(what.deadline, FOR_JOINING * rooms))
+    joined = _memory(stage.broker, receiver)
+    sender = stage.add(
+        "sender", play=f"{here}:sender", rooms=rooms, visited=visited, burst=pattern.burst, types=pattern.types
+    )
+    sender.hear("ready", max(what.deadline, FOR_JOINING * visited))
+    opened = _memory(stage.broker, receiver)
+    make_heard([receiver], [sender], what.deadline)
+    outcome = timed(stage, [receiver], [sender], what)
+    if not outcome.sound or rooms < ENOUGH:
+        return outcome
+    hub, member = (after - first for first, after in zip(before, joined, strict=True))
+    memory = {"hub": hub / rooms / 1e3, "member": member / rooms / 1e3}
+    return Outcome({**outcome.figures, **memory, "channel": (opened[0] - joined[0]) / visited / 1e3})
+
+
+def _memory(broker: Process | None, receiver: Process) -> tuple[int, int]:
+    return (broker.memory() if broker else None) or 0, receiver.memory() or 0
 
 
 def receiver(place: list[Any], rooms: int, **_: str) -> None:
@@ -81,15 +137,15 @@ def receiver(place: list[Any], rooms: int, **_: str) -> None:
     def take(message: swergio.Message) -> None:
         tally.note(read(message.data)[0], number[message.room])
 
-    with component, ThreadPoolExecutor(JOINERS) as pool:
-        list(pool.map(component.join, number))
-        for name in number:
-            component.on(name)(take)
+    say(started=True)
+    for name in number:
+        component.on(name)(take)
+    with component:
         say(ready=True)
         threading.Event().wait()
 
 
-def sender(place: list[Any], rooms: int, burst: int, visited: int, **_: str) -> None:
+def sender(place: list[Any], rooms: int, visited: int, burst: int, types: list[str], **_: str) -> None:
     """
     Send to one room after the other.
     """
@@ -97,7 +153,7 @@ def sender(place: list[Any], rooms: int, burst: int, visited: int, **_: str) -> 
 
     everything = _names(rooms)
     names = [everything[number * STRIDE % rooms] for number in range(visited)]
-    orders, supply = Orders(), _supply(visited, burst)
+    orders, supply = Orders(), _supply(visited, burst, [MessageType(type) for type in types])
     with swergio.Component("sender", place[0], **place[3]) as component:
         send = component.send
         for name in names:
@@ -110,8 +166,8 @@ def sender(place: list[Any], rooms: int, burst: int, visited: int, **_: str) -> 
             if many is None:
                 send(names[0], f"{0:06d}{PROBE}")
             else:
-                for room, body in islice(supply, many):
-                    send(names[room], body)
+                for room, type, body in islice(supply, many):
+                    send(names[room], body, type=type)
             component.flush()
             say(sent=many or 0, began=began)
 
@@ -120,23 +176,32 @@ def _names(rooms: int) -> list[str]:
     return [f"room-{number}" for number in range(rooms)]
 
 
-def _supply(rooms: int, burst: int) -> Iterator[tuple[int, Any]]:
+def _supply(rooms: int, burst: int, types: Sequence[MessageType]) -> Iterator[tuple[int, MessageType, Any]]:
     """
-    Yield rooms and bodies, for ever.
+    Yield rooms, types and bodies, for ever.
     """
     ring = ring_of("text", SIZE)
     for round_ in count():
-        first = round_ * burst
+        first, type = round_ * burst, types[round_ % len(types)]
         bodies = [ring[number % len(ring)] for number in range(first, first + burst)]
         for room in range(rooms):
             for body in bodies:
-                yield room, body
+                yield room, type, body
 
 
 ROOMS = Workload(
     "rooms",
     "Many rooms",
-    (Column("cpu", "CPU µs/message", 2), Column("rate", "messages/s")),
+    (
+        Column("cpu", "CPU µs/message", 2),
+        Column("cpu sender", "sender", 2),
+        Column("cpu broker", "hub", 2),
+        Column("cpu receiver", "member", 2),
+        Column("rate", "messages/s"),
+        Column("hub", "hub's kB/room", 2),
+        Column("channel", "hub's kB/channel", 2),
+        Column("member", "member's kB/room", 2),
+    ),
     less_is_more=True,
     cases=_cases,
     axis="rooms",

@@ -108,8 +108,7 @@ export class Component {
   }
   #lost(socket) {
     if (!socket || socket !== this.#socket) return;
-    [this.#socket, this.#welcomed] = [null, false];
-    socket.close();
+    [this.#socket, this.#welcomed] = [null, false], socket.close();
     if (!this.#error) setTimeout(() => this.#connect(), Math.random() * 1000);
   }
   #fail(reason) { // for good
@@ -139,7 +138,7 @@ export class Component {
     const [first, second, count, reason] = header;
     if (op === Op.WELCOME) this.#welcome(header, decode(payload));
     else if (op === Op.REFUSE && first !== "busy") this.#fail(`refused by the hub (${first}): ${second}`);
-    else if (op === Op.ACKNOWLEDGE) this.#acknowledged(first, second);
+    else if (op === Op.ACKNOWLEDGE) this.#acknowledged(first, second, payload.length ? decode(payload) : undefined);
     else if (op === Op.ANSWER) {
       if (second === null) this.#rooms.set(this.#waiting.get(first).room, newLog(...decode(payload)));
       this.#end(first, second);
@@ -161,9 +160,10 @@ export class Component {
     for (const [channel, last] of channels) this.#acknowledged(channel, last);
     this.#end("welcome", null);
   }
-  #acknowledged(number, last) {
+  #acknowledged(number, last, [channels, numbers] = [[]]) {
     for (const channel of this.#channels.values()) if (channel.number === number) channel.done = last;
     this.#outbox = this.#outbox.filter(({ channel, header }) => channel.number !== number || header[1] > last);
+    channels.forEach((channel, n) => this.#acknowledged(channel, numbers[n]));
     this.#pump();
   }
   #log = (number) => [...this.#lanes, ...this.#rooms.values()].find((log) => log.number === number);

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -66,7 +67,9 @@ class Outbox:
         self._all = Channels()
         self.channels = self._all.by_number
         self._recent: OpenBatch | None = None  # the free one that was last added to, while it is open
-        self._ready: dict[Channel, None] = {}
+        # A plain dict looks for its first item among all those that were taken before it: with 60,000 channels that had
+        # something to send, half of what taking a batch cost.
+        self._ready: OrderedDict[Channel, None] = OrderedDict()
         self._lock = threading.Lock()
         self._room_made = threading.Condition(self._lock)
         self._congested: set[Channel] = set()
@@ -271,8 +274,7 @@ class Outbox:
             while True:
                 if not self._ready:
                     return None
-                channel = next(iter(self._ready))
-                del self._ready[channel]
+                channel, _ = self._ready.popitem(last=False)
                 if channel.in_flight >= self._window:
                     channel.blocked = True
                 elif channel.unsent or channel.waiting or channel.open:

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent.parent
 TINY = Scale(factor=0.0001, deadline=60.0)
 SUBJECTS = {subject.name: subject for subject in all_subjects()}
 # One case says that a workload runs; of many variants, this one.
-PICKED = {"fan-out": "8 members", "rooms": "5 rooms, in bursts"}
+PICKED = {"fan-out": "8 members", "rooms": "5 rooms, alone"}
 
 
 @pytest.fixture(autouse=True)

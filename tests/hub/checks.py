@@ -25,13 +25,15 @@ def check_bounds(world: World) -> None:
         assert log.held == sum(log.entry(index).cost for index in range(log.base_index, log.end_index))
         for cursor in log.cursors.values():
             assert cursor.consumed <= cursor.pushed <= log.end_index
-            assert cursor.in_flight == sum(cost for _, cost, _ in cursor.given) <= world.limits["window"] + BATCH
+            assert cursor.in_flight == sum(cost for _, cost, _ in cursor.given or ()) <= world.limits["window"] + BATCH
             assert not cursor.reliable or log.base_index <= cursor.consumed
     assert directory.budget.used == sum(log.held for log in logs)
     assert directory.budget.used <= world.limits["memory_limit"] + sum(BATCH for log in logs if log.held)
     for session in directory.sessions.values():
         for channel in session.channels.values():
-            assert channel.waiting == sum(parcel.cost for parcel in channel.parked) <= world.limits["window"] + BATCH
+            parked = sum(parcel.cost for parcel in channel.parked or ())
+            assert channel.waiting == parked <= world.limits["window"] + BATCH
+            assert (channel in session.held_up) == bool(channel.parked)
     for component in world.components:
         check_component(component, world.limits["window"])
 

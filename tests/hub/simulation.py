@@ -380,6 +380,7 @@ class World:
         """
         Return every log of the hub.
         """
-        yield from self.router.directory.logs()
+        for room in self.router.directory.rooms.values():
+            yield from room.logs()
         for session in self.router.directory.sessions.values():
             yield from session.lanes

@@ -16,7 +16,7 @@ ANN = Source("ann#1", 0)
 
 def membership(number: int = 1, *, epochs: tuple[str, ...] = (), echo: bool = False) -> Subscription:
     sub = Subscription("room", Mode.RELIABLE, echo, log=1, next=0, consumed=0, reported=0, membership=number)
-    sub.epochs.extend(epochs)
+    sub.epochs = epochs
     return sub
 
 

@@ -44,7 +44,7 @@ class Op(IntEnum):
     HELLO = 1  # version, name, instance, secret, unique, epoch, features; payload: channels, rooms, lanes, watched
     OPEN = 2  # channel, room, to, lane
     PUBLISH = 3  # channel, first, count, flags, room; payload: a batch
-    CONSUMED = 4  # log, offset
+    CONSUMED = 4  # log, offset; payload: further logs, and their offsets
     ASK = 5  # question, verb, arguments
     WITHDRAW = 6  # channel, number
     WILL = 7  # channel, number, room, to; payload: a batch of one, empty to take the will back
@@ -59,7 +59,7 @@ class Op(IntEnum):
     DELIVER = 18  # log, offset, count, sender, channel, after, first, room, to, attempt; payload: a batch
     COVER = 19  # log, offset; payload: positions of what was skipped, if anything was
     MARK = 20  # log, offset, sender, channel, number, epoch
-    ACKNOWLEDGE = 21  # channel, number
+    ACKNOWLEDGE = 21  # channel, number; payload: further channels, and their numbers
     STALL = 22  # channel, member
     UNDELIVERED = 23  # channel, first, count, reason
     ANSWER = 24  # question, error; payload: the answer
@@ -204,6 +204,39 @@ def fields(frame: Frame, *types: Any) -> list[Any]:
         if not 0 <= header[place] <= MAX_NUMBER:
             return check(header, types, frame.op)
     return header
+
+
+def encode_pairs(op: Op, keys: Sequence[int], numbers: Sequence[int]) -> list[Buffer]:
+    """
+    Return a frame that says a number for each key, of which there must be one.
+
+    A frame for each would cost both ends several µs, and among many rooms nearly each message has its own.
+    """
+    if len(keys) == 1:
+        return encode(op, keys[0], numbers[0])
+    return encode(op, keys[0], numbers[0], payload=(msgpack.packb((keys[1:], numbers[1:])),))
+
+
+def pairs(frame: Frame) -> Iterable[tuple[int, int]]:
+    """
+    Return the keys and numbers of a frame of `encode_pairs`.
+
+    Raises:
+        ProtocolError: something else came.
+    """
+    key, number = fields(frame, int, int)
+    if not frame.payload:
+        return ((key, number),)
+    columns = unpack(frame.payload, list)
+    if len(columns) < 2 or not all(map(_are_numbers, columns[:2])) or len(columns[0]) != len(columns[1]):
+        raise ProtocolError(f"op {frame.op} with a payload that is no two lists of as many numbers")
+    return zip((key, *columns[0]), (number, *columns[1]), strict=True)
+
+
+def _are_numbers(values: Any) -> bool:
+    if type(values) is not list or not {int}.issuperset(map(type, values)):
+        return False
+    return not values or (min(values) >= 0 and max(values) <= MAX_NUMBER)
 
 
 def check(values: list[Any], types: tuple[Any, ...], what: object) -> list[Any]:

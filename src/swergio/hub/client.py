@@ -15,7 +15,7 @@ from typing import Any
 
 from swergio.channels import Channel, Outbound
 from swergio.codec.batch import MESSAGE_COST
-from swergio.codec.frames import OPTIONAL, VERSION, Buffer, Frame, Op, Packet, encode, fields, parse, unpack
+from swergio.codec.frames import OPTIONAL, VERSION, Buffer, Frame, Op, Packet, encode, fields, pairs, parse, unpack
 from swergio.errors import AccessRefused, ConnectFailed, IncompatiblePeer, NameTaken, ProtocolError, SwergioError
 from swergio.hub.borrowing import Borrower
 from swergio.hub.greeting import NUMBER, TEXT_OR_NONE, ChannelState, Hello, Welcome
@@ -314,11 +314,12 @@ class HubClient:
             self.refusal = _REFUSALS.get(code, ConnectFailed)("the hub", reason)
 
     def _acknowledged(self, frame: Frame) -> None:
-        number, last = fields(frame, int, int)
-        self._outbox.acknowledge(number, last)
-        if self._withdrawn:
-            for withdrawn in [key for key in self._withdrawn if key[0] == number and key[1] <= last]:
-                del self._withdrawn[withdrawn]
+        acknowledge = self._outbox.acknowledge
+        for number, last in pairs(frame):
+            acknowledge(number, last)
+            if self._withdrawn:
+                for withdrawn in [key for key in self._withdrawn if key[0] == number and key[1] <= last]:
+                    del self._withdrawn[withdrawn]
 
     def _stalled(self, frame: Frame) -> None:
         number, member = fields(frame, int, str)

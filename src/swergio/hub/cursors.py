@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from swergio.codec.frames import Buffer
@@ -72,8 +72,8 @@ class Cursor:
     pushed: int
     consumed: int
     covered: int
-    missed: dict[Source, int] = field(default_factory=dict)
-    given: deque[tuple[int, int, Loan | None]] = field(default_factory=deque)
+    missed: dict[Source, int] | None = None
+    given: deque[tuple[int, int, Loan | None]] | None = None
     in_flight: int = 0
     group: str | None = None
 
@@ -101,8 +101,24 @@ class Cursor:
         self.pushed += 1
         self.covered = entry.offset + entry.count
         if self.mode is not Mode.RELIABLE:
-            self.given.append((entry.end, entry.cost, entry.loan))
-            self.in_flight += entry.cost
+            self.note_given(entry)
+
+    def note_given(self, entry: Entry) -> None:
+        """
+        Note that the member, which can be overtaken, has an entry to consume.
+        """
+        if self.given is None:
+            self.given = deque()
+        self.given.append((entry.end, entry.cost, entry.loan))
+        self.in_flight += entry.cost
+
+    def miss(self, entry: Entry) -> None:
+        """
+        Note that an entry leaves the log before the member was given it.
+        """
+        if self.missed is None:
+            self.missed = {}
+        self.missed[entry.source] = entry.last
 
     def handled(self, offset: int) -> None:
         """

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import OrderedDict
 from itertools import count
 
+from swergio.hub.groups import Group
 from swergio.hub.log import LOSSY_SHARE, Budget, Log
 from swergio.hub.room import Room
 from swergio.hub.sessions import HubChannel, Session
 from swergio.messages import Instance
+
+MAX_SOURCES = 8192  # of a log, before those that have gone are forgotten
 
 
 class Directory:
@@ -20,11 +23,21 @@ class Directory:
         memory_limit: Cost that all logs together hold.
         history_limit: Cost that a room keeps of what nobody needs any more.
         now: The time at which it begins to exist.
+
+    Attributes:
+        idle: The rooms that nobody would miss (`Room.idle`), those that have been so for longest first. It is kept up,
+            as are ``crowded`` and ``deserted``, because looking for them among 100,000 rooms took the hub 0.1 s each
+            second.
+        crowded: Rooms in whose logs too many senders may be known.
+        deserted: Groups without members, and their rooms.
     """
 
     def __init__(self, room_limit: int, memory_limit: int, history_limit: int, now: float) -> None:
         self.sessions: dict[str, Session] = {}
         self.rooms: dict[str, Room] = {}
+        self.idle: OrderedDict[str, Room] = OrderedDict()
+        self.crowded: dict[str, Room] = {}
+        self.deserted: dict[Group, Room] = {}
         self.budget = Budget(memory_limit)
         self.young = True  # for a while after the start, members of a hub that died are expected back
         self.appended = 0  # messages, to all logs
@@ -43,8 +56,23 @@ class Directory:
             log = self.new_log(name)
             log.history = min(self._history_limit, self._room_limit // LOSSY_SHARE)
             log.keep_all = self.young
-            room = self.rooms[name] = Room(name, log)
+            room = self.rooms[name] = self.idle[name] = Room(name, log)
         return room
+
+    def met(self, room: Room) -> None:
+        """
+        Note that somebody sent to a room for the first time.
+        """
+        if len(room.log.positions) > MAX_SOURCES:
+            self.crowded[room.name] = room
+
+    def forget(self, room: Room) -> None:
+        """
+        Remove a room that nobody would miss.
+        """
+        del self.rooms[room.name]
+        self.idle.pop(room.name, None)
+        self.crowded.pop(room.name, None)
 
     def new_log(self, name: str) -> Log:
         """
@@ -93,13 +121,3 @@ class Directory:
         """
         session = self.sessions.get(Instance(sender))
         return None if session is None else session.channels.get(number)
-
-    def logs(self) -> Iterator[Log]:
-        """
-        Return the logs of all rooms, and those of the members of groups.
-        """
-        for room in self.rooms.values():
-            yield room.log
-            for group in room.groups.values():
-                for seat in group.seats.values():
-                    yield seat.log

@@ -62,6 +62,11 @@ class Log:
         offset: Where to start; above every offset that the hub ever gave to a log of this name.
     """
 
+    __slots__ = (
+        "_base", "_budget", "_entries", "_first", "_need", "cost", "cursors", "end_index", "held", "history",
+        "keep_all", "limit", "name", "next", "number", "positions", "shared_by",
+    )  # fmt: skip
+
     def __init__(self, name: str, number: int, limit: int, budget: Budget, offset: int = 0) -> None:
         self.name = name
         self.number = number
@@ -133,13 +138,14 @@ class Log:
         for cursor in self.cursors.values():
             if cursor.pushed < floor:
                 self._overtake(cursor, floor)
-        for index in range(self._base, floor):
-            self._entries[index - self._first] = None  # type: ignore[call-overload]
-        self._base = floor
         gone = floor - self._first
-        if gone > 64 and gone * 2 > len(self._entries):
+        if floor == self.end_index or (gone > 64 and gone * 2 > len(self._entries)):
             del self._entries[:gone]
             self._first = floor
+        else:
+            for index in range(self._base, floor):
+                self._entries[index - self._first] = None  # type: ignore[call-overload]
+        self._base = floor
         self.held -= freed
         self._budget.used -= freed
 
@@ -147,14 +153,14 @@ class Log:
         for index in range(max(cursor.pushed, self._base), floor):
             entry = self.entry(index)
             if cursor.wants(entry) and not entry.observers_only:
-                cursor.missed[entry.source] = entry.last
+                cursor.miss(entry)
 
     def take_missed(self, cursor: Cursor) -> list[Position]:
         """
         Return the positions of what a member missed since it was last told.
         """
-        missed, cursor.missed = cursor.missed, {}
-        return [self.positions.of(source, number) for source, number in missed.items()]
+        missed, cursor.missed = cursor.missed, None
+        return [self.positions.of(source, number) for source, number in missed.items()] if missed else []
 
     def _needed(self) -> int:
         return min((cursor.consumed for cursor in self.cursors.values() if cursor.reliable), default=self.end_index)
@@ -169,14 +175,22 @@ class Log:
         return oldest
 
     def _wanted(self, *, scarce: bool) -> int:
-        self._need = needed = self._needed()
-        lossy = [cursor.consumed for cursor in self.cursors.values() if not cursor.reliable]
-        if not self.keep_all and not lossy:
+        # One pass, by hand: among many rooms it is run for nearly each message, and `_needed` and a list took 1.5 µs.
+        needed = oldest = self.end_index
+        some_lossy = False
+        for cursor in self.cursors.values():
+            if cursor.mode is Mode.RELIABLE:
+                needed = min(needed, cursor.consumed)
+            else:
+                some_lossy = True
+                oldest = min(oldest, cursor.consumed)
+        self._need = needed
+        if not (self.keep_all or some_lossy):
             return needed
         # Others may keep entries too, as long as they are within their share (or, after a restart, the limit) and
         # there is memory. The newest entry stays for them, however large: it may be all that they want.
         share = 0 if scarce else self.limit if self.keep_all else self.limit // LOSSY_SHARE
-        wanted = self._base if self.keep_all else max(self._base, min(lossy))
+        wanted = self._base if self.keep_all else max(self._base, oldest)
         newest = min(needed, self.end_index - 1)
         while wanted < newest and self.cost - self._cost_at(wanted) > share:
             wanted += 1
@@ -216,9 +230,8 @@ class Log:
         if cursor.reliable:
             cursor.not_received(0)  # it is known by its places from here on
         elif was_reliable:
-            given = [self.entry(index) for index in range(cursor.consumed, cursor.pushed)]
-            cursor.given.extend((entry.end, entry.cost, entry.loan) for entry in given)
-            cursor.in_flight = sum(entry.cost for entry in given)
+            for index in range(cursor.consumed, cursor.pushed):
+                cursor.note_given(self.entry(index))
         self.consume(cursor, 0)
         self.trim()
 
@@ -234,7 +247,7 @@ class Log:
         cursor.pushed, cursor.covered = place, self.offset_at(place)
         cursor.consumed = min(cursor.consumed, place)
         cursor.not_received(offset or 0)
-        cursor.missed.clear()
+        cursor.missed = None
         self.consume(cursor, 0)
         self.trim()
         return index is not None

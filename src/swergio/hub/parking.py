@@ -17,8 +17,6 @@ from swergio.hub.sessions import REQUEST, HubChannel, Parcel
 
 T = TypeVar("T")
 
-MAX_WITHDRAWN = 65_536  # numbers that a channel remembers; more would be another client than ours
-
 
 class Parking:
     """
@@ -58,8 +56,8 @@ class Parking:
 
         A batch goes when all its requests are withdrawn.
         """
-        if channel.appended < number and len(channel.withdrawn) < MAX_WITHDRAWN:
-            channel.withdrawn.add(number)
+        if channel.appended < number:
+            channel.withdraw(number)
             while self._offer(channel):
                 pass
 

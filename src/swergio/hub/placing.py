@@ -139,7 +139,9 @@ class Placing:
         source = Source(session.instance, will.channel)
         parcel = Parcel(will.number, 1, 0, will.room, memoryview(will.payload))
         if will.to is None:
-            self._append_to_room(self._directory.room(will.room), source, 0, parcel)
+            room = self._directory.room(will.room)
+            self._append_to_room(room, source, 0, parcel)
+            self._directory.met(room)
             return
         for target in self._directory.addressed(will.to):
             if target is not session:
@@ -157,6 +159,8 @@ class Placing:
         if room.log.full or (parcel.flags & KEEP and self._directory.budget.exhausted):
             return self._full(channel, room.log, room.slowest())
         self._append_to_room(room, channel.source, parcel.first - 1 - channel.skipped, parcel)
+        if channel.appended == channel.start:
+            self._directory.met(room)
         self._done(channel, parcel)
         return ()
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from swergio.channels import Lane
 from swergio.codec.batch import MESSAGE_COST, Batch
-from swergio.codec.frames import Buffer, Frame, Op, encode, fields, join, rows, unpack
+from swergio.codec.frames import Buffer, Frame, Op, encode_pairs, fields, join, rows, unpack
 from swergio.errors import ProtocolError
 from swergio.hub.greeting import TEXT_OR_NONE, Heard, Membership, Place, Welcome, unpack_positions
 from swergio.hub.positions import Position, Source
-from swergio.hub.sources import Sources, Subscription
+from swergio.hub.sources import MAX_EPOCHS, Sources, Subscription
 from swergio.messages import Instance
 from swergio.transport import Events, Inbound, Loss, Manner, Mode
 
@@ -51,7 +51,9 @@ class Reader:
         """
         self._logs.clear()
         rooms = [
-            Membership(room, *sub.manner, sub.next, [Heard(*source, last) for source, last in sub.heard.items()])
+            Membership(
+                room, *sub.manner, sub.next, [Heard(*source, last) for source, last in (sub.heard or {}).items()]
+            )
             for room, sub in self._rooms.items()
         ]
         return rooms, [sub.next for sub in self._lanes]
@@ -75,7 +77,7 @@ class Reader:
             self._sources.begin(sub, place.positions)
         elif not place.whole:
             if not resumed:
-                sub.epochs.append(epoch)
+                sub.epochs = (*sub.epochs, epoch)[-MAX_EPOCHS:]
             self._compare(sub, place.positions)
         if sub.log != place.log or not resumed:
             # Receipts of the old log still count down ``outstanding``; their offsets mean nothing in the new one.
@@ -159,14 +161,16 @@ class Reader:
         """
         Return the frames that say what was handled since this was last called.
         """
-        frames: list[Buffer] = []
+        logs: list[int] = []
+        offsets: list[int] = []
         for sub in self._unreported:
             # An offset of what was left or replaced meanwhile would be taken for one of another log.
             if sub.consumed > sub.reported and self._logs.get(sub.log) is sub:
-                frames += encode(Op.CONSUMED, sub.log, sub.consumed)
+                logs.append(sub.log)
+                offsets.append(sub.consumed)
                 sub.reported = sub.consumed
         self._unreported.clear()
-        return frames
+        return encode_pairs(Op.CONSUMED, logs, offsets) if logs else []
 
     # -- what came ------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from swergio.hub.cursors import Cursor
@@ -35,6 +36,8 @@ class Room:
         kept: What it keeps for those who join later.
     """
 
+    __slots__ = ("groups", "kept", "log", "members", "name")
+
     def __init__(self, name: str, log: Log) -> None:
         self.name = name
         self.log = log
@@ -54,6 +57,15 @@ class Room:
     def _hears_itself(self, cursor: Cursor) -> bool:
         # A seat's log holds only what its member shall have; which that is, the seat says.
         return cursor.echo if cursor.group is None else self.groups[cursor.group].seats[cursor.instance].echo
+
+    def logs(self) -> Iterator[Log]:
+        """
+        Return its log, and those of the members of its groups.
+        """
+        yield self.log
+        for group in self.groups.values():
+            for seat in group.seats.values():
+                yield seat.log
 
     @property
     def observed(self) -> bool:

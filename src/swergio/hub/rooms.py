@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from swergio.hub.cursors import Cursor
-from swergio.hub.directory import Directory
+from swergio.hub.directory import MAX_SOURCES, Directory
 from swergio.hub.groups import Group, Seat
 from swergio.hub.log import Log
 from swergio.hub.placing import Placing, Somebody
@@ -17,7 +17,7 @@ from swergio.hub.sessions import Session
 from swergio.transport import Manner, Mode, Past
 
 MAX_IDLE = 10_000  # rooms without members that are remembered, so that who comes back late can be told what it missed
-MAX_SOURCES = 8192  # of a log, before those that have gone are forgotten
+AT_ONCE = 1000  # idle rooms that are looked at, or a tenth of those that are too many: so a second has 1 ms of it
 
 
 class Joined(NamedTuple):
@@ -162,6 +162,7 @@ class Rooms:
 
     def _enter(self, session: Session, room: Room, cursor: Cursor) -> None:
         room.members[session.instance] = cursor
+        self._directory.idle.pop(room.name, None)
         session.rooms[room.name] = cursor
         session.cursors[cursor.log.number] = cursor
         self.presence.announce(room.name, cursor, joined=True)
@@ -181,10 +182,14 @@ class Rooms:
         if cursor.group is None:
             cursor.log.remove(session.instance)
             self._placing.trimmed(cursor.log)
-            return
-        group = room.groups[cursor.group]
-        group.stand_up(session.instance, self._directory.now)
-        self._placing.hand_out(group)
+        else:
+            group = room.groups[cursor.group]
+            group.stand_up(session.instance, self._directory.now)
+            if not group.seats:
+                self._directory.deserted[group] = room
+            self._placing.hand_out(group)
+        if room.idle:
+            self._directory.idle[name] = room
 
     def members(self, name: str) -> list[Cursor]:
         """
@@ -260,30 +265,47 @@ class Rooms:
                 room.log.trim(scarce=True)
         for log in parking.awaited(Log):
             self._placing.trimmed(log)
-        for log in [log for log in directory.logs() if len(log.positions) > MAX_SOURCES]:
-            log.positions.forget(log.positions.senders().difference(directory.sessions))
+        self._forget_sources()
         self._disband()
         if not directory.young:
             self._forget_idle()
 
+    def _forget_sources(self) -> None:
+        directory = self._directory
+        for name, room in list(directory.crowded.items()):
+            crowded = [log.positions for log in room.logs() if len(log.positions) > MAX_SOURCES]
+            for positions in crowded:
+                positions.forget(positions.senders().difference(directory.sessions))
+            if not crowded:
+                del directory.crowded[name]
+
     def _disband(self) -> None:
         directory = self._directory
-        for room in list(directory.rooms.values()):
-            for group in [group for group in room.groups.values() if not group.seats]:
-                if directory.now - group.empty_since >= self._group_grace:
-                    self._placing.give_up(group)
-                    del room.groups[group.name]
-                    room.log.remove(group.cursor.instance)
-                    self._placing.trimmed(room.log)
+        for group, room in list(directory.deserted.items()):
+            if group.seats:
+                del directory.deserted[group]
+            elif directory.now - group.empty_since >= self._group_grace:
+                del directory.deserted[group]
+                self._placing.give_up(group)
+                del room.groups[group.name]
+                room.log.remove(group.cursor.instance)
+                self._placing.trimmed(room.log)
+                if room.idle:
+                    directory.idle[room.name] = room
 
     def _forget_idle(self) -> None:
         directory, parking = self._directory, self._placing.parking
-        idle = [room for room in directory.rooms.values() if room.idle and Somebody(room.name) not in parking]
-        for room in idle[: max(0, len(idle) - MAX_IDLE)]:
-            if room.log.positions.senders().isdisjoint(directory.sessions):
-                room.log.history = 0
-                room.log.trim()
-                del directory.rooms[room.name]
+        surplus = len(directory.idle) - MAX_IDLE
+        for _ in range(min(surplus, max(AT_ONCE, surplus // 10))):
+            name, room = directory.idle.popitem(last=False)
+            if not room.idle:
+                continue  # it keeps something now
+            if Somebody(name) in parking or not room.log.positions.senders().isdisjoint(directory.sessions):
+                directory.idle[name] = room  # somebody waits here, or may send more
+                continue
+            room.log.history = 0
+            room.log.trim()
+            directory.forget(room)
 
     def describe(self) -> list[dict[str, object]]:
         """

@@ -28,7 +28,7 @@ import msgpack
 
 from swergio.channels import Lane
 from swergio.codec.batch import MAX_MESSAGES
-from swergio.codec.frames import OPTIONAL, VERSION, Buffer, Frame, Op, Packet, encode, fields, parse
+from swergio.codec.frames import OPTIONAL, VERSION, Buffer, Frame, Op, Packet, encode, fields, pairs, parse
 from swergio.errors import InvalidName, ProtocolError
 from swergio.hub.cursors import Cursor
 from swergio.hub.directory import Directory
@@ -313,15 +313,16 @@ class Router:
             raise ProtocolError(f"PUBLISH of message {first} on channel {number} after {channel.received}")
 
     def _consumed(self, session: Session, frame: Frame) -> None:
-        number, offset = fields(frame, int, int)
-        cursor = session.cursors.get(number)
-        if cursor is None:
-            return  # of a room that was left meanwhile
-        if cursor.log.consume(cursor, offset):
-            cursor.log.trim()
-            self.placing.trimmed(cursor.log)
-        if cursor.pushed < cursor.log.end_index:
-            session.push(cursor)
+        for number, offset in pairs(frame):
+            cursor = session.cursors.get(number)
+            if cursor is None:
+                continue  # of a room that was left meanwhile
+            log = cursor.log
+            if log.consume(cursor, offset):
+                log.trim()
+                self.placing.trimmed(log)
+            if cursor.pushed < log.end_index:
+                session.push(cursor)
 
     def _withdraw(self, session: Session, frame: Frame) -> None:
         number, message = fields(frame, int, int)

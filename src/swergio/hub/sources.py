@@ -17,9 +17,9 @@ a source of which the member had not heard yet is not reported.)
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 from swergio.hub.positions import Position, Source
@@ -57,11 +57,11 @@ class Subscription:
     reported: int
     outstanding: int = 0
     group: str | None = None
-    heard: dict[Source, int] = field(default_factory=dict)
+    heard: dict[Source, int] | None = None
     begin: int = 0
     until: int = 0
     membership: int = 0
-    epochs: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_EPOCHS))
+    epochs: tuple[str, ...] = ()
 
     @classmethod
     def of_inbox(cls) -> Subscription:
@@ -81,6 +81,8 @@ class Subscription:
         """
         Note what the component was given as one of a group.
         """
+        if self.heard is None:
+            self.heard = {}
         self.heard[source] = max(number, self.heard.pop(source, 0))
         if len(self.heard) > MAX_HEARD:
             del self.heard[next(iter(self.heard))]
@@ -199,7 +201,9 @@ class Sources:
         self._heard.pop(source, None)
         self._heard[source] = (number, sub.membership)
         if len(self._heard) > MAX_SOURCES:
-            del self._heard[next(iter(self._heard))]
+            # Some at once: a dict looks for its first item among all those that were removed before it.
+            for oldest in list(islice(self._heard, max(1, MAX_SOURCES // 16))):
+                del self._heard[oldest]
             self._complete = False
 
 
