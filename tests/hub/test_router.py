@@ -305,6 +305,25 @@ def test_watching_goes_on_after_a_reconnect_unless_it_ended(wanted: bool) -> Non
     assert bool(ann.presences) == wanted
 
 
+def test_senders_that_have_gone_are_forgotten_where_there_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("swergio.hub.directory.MAX_SOURCES", 3)
+    monkeypatch.setattr("swergio.hub.rooms.MAX_SOURCES", 3)
+    world = World()
+    (member,) = world.add("member")
+    member.join("room")
+    world.run()
+    senders = world.add(*(f"sender-{number}" for number in range(5)))
+    for sender in senders:
+        sender.send("room", sender.instance)
+    world.run()
+    for sender in senders[1:]:
+        sender.cut()
+    world.pass_time(21)
+    log = world.router.directory.rooms["room"].log
+    assert log.positions.senders() == {senders[0].instance}
+    assert len(member.data()) == 5
+
+
 def test_empty_rooms_are_forgotten_when_there_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("swergio.hub.rooms.MAX_IDLE", 5)
     world = World()
