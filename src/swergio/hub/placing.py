@@ -70,6 +70,7 @@ class Placing:
         Forget the channels of a component.
         """
         for channel in session.channels.values():
+            channel.disconnected()  # what it parked may lie in shared memory, which a circle of references would hold
             if channel.to is not None:
                 del self._towards[channel.to][channel]
                 if not self._towards[channel.to]:
