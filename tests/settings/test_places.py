@@ -21,7 +21,7 @@ def test_nothing_said_means_the_defaults() -> None:
     assert settings.url is None
     assert settings.token is None
     assert (settings.connect_timeout, settings.heartbeat, settings.dead_after) == (10.0, 5.0, 15.0)
-    assert (settings.max_message, settings.outbox_limit, settings.window) == (64 * MIB, 8 * MIB, 4 * MIB)
+    assert (settings.max_message, settings.outbox_limit, settings.window) == (64 * MIB, 16 * MIB, 8 * MIB)
     assert settings.hub.listen == ()
     assert settings.hub.insecure is False
 
@@ -74,7 +74,7 @@ def test_the_nearest_file_above_the_working_folder_is_the_only_one(
     monkeypatch.chdir(inner)
 
     assert load().heartbeat == 2
-    assert load().window == 4 * MIB
+    assert load().window == 8 * MIB
 
 
 def test_none_and_an_empty_variable_say_nothing(write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,7 @@ from swergio.hub.lending import Lender
 from swergio.hub.loans import Loan
 from swergio.hub.placing import Placing
 from swergio.hub.rooms import Rooms
-from swergio.hub.sessions import MAX_CONTROL, HubChannel, HubWill, Parcel, Session
+from swergio.hub.sessions import ACKNOWLEDGE_COST, MAX_CONTROL, HubChannel, HubWill, Parcel, Session
 from swergio.messages import Instance, check_destination, check_name, is_suffix
 from swergio.transport import Past
 
@@ -237,7 +237,9 @@ class Router:
         if len(self.directory.sessions) >= self._max_sessions:
             raise Refused("busy", f"the hub has {self._max_sessions} components, its 'max_sessions'")
         lanes = [self.directory.new_log(instance) for _ in Lane]
-        session = Session(instance, secret, unique, None, lanes, self._mark_dirty, self._mark_lazy)
+        # Half a window: the sender never waits for one, and of large messages not each is acknowledged by itself.
+        patience = max(ACKNOWLEDGE_COST, self._window // 2)
+        session = Session(instance, secret, unique, None, lanes, self._mark_dirty, self._mark_lazy, patience=patience)
         self.rooms.add(session)
         return session
 

@@ -25,7 +25,7 @@ MAX_CONTROL = 10_000
 ALONE = 64 * 1024  # a message of this size fills a packet
 MAX_UNDELIVERED = 1024  # runs of messages
 MAX_WITHDRAWN = 65_536  # numbers that a channel remembers; more would be another client than ours
-ACKNOWLEDGE_COST = 1024 * 1024  # acknowledgements wait for company, at most so much or 20 ms
+ACKNOWLEDGE_COST = 1024 * 1024  # acknowledgements wait for company, so much or half a window, but at most 20 ms
 
 REQUEST = 0b001
 NOW = 0b010
@@ -220,6 +220,7 @@ class Session:
         syncs: Questions that are answered when nothing is parked any more.
         will: What is sent when it is given up.
         sight: What it sees of the memory that the hub shares, over this link.
+        patience: What has been appended when acknowledgements are due.
     """
 
     instance: Instance
@@ -241,6 +242,7 @@ class Session:
     syncs: list[int] = field(default_factory=list)
     will: HubWill | None = None
     sight: Sight | None = None
+    patience: int = ACKNOWLEDGE_COST
     unacknowledged: int = 0
     due: bool = False  # acknowledgements shall not wait for other frames any longer
     alive: bool = True
@@ -277,7 +279,7 @@ class Session:
         if not self.unacknowledged:
             self.lazy(self)
         self.unacknowledged += cost
-        if self.unacknowledged >= ACKNOWLEDGE_COST:
+        if self.unacknowledged >= self.patience:
             self.due = True
             self.changed(self)
 

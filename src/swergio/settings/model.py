@@ -205,8 +205,8 @@ class Settings(UrlSettings):
     pass_timeout: Seconds = 60.0
     close_timeout: Seconds = 5.0
     max_message: Size = 64 * MIB
-    outbox_limit: Size = 8 * MIB
-    window: Size = 4 * MIB
+    outbox_limit: Size = 16 * MIB
+    window: Size = 8 * MIB
     max_open_passes: Count = 32
     heartbeat: Seconds = 5.0
     dead_after: Seconds = Field(default=15.0, validate_default=True)
