@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from swergio.channels import Channel
 from swergio.codec.batch import encode_one
 from swergio.codec.bodies import pack
+from swergio.codec.frames import Buffer
 from swergio.dispatch import Dispatcher
 from swergio.errors import Backlog, ComponentClosed, HandlerFailed, MessageTooLarge, SwergioError, UsedAfterFork
 from swergio.messages import Instance, Kind, Message, check_destination, check_open_room
@@ -172,7 +173,7 @@ class Core(Reception):
 
     # -- sending, from any thread ---------------------------------------------------------------------------------
 
-    def prepare(self, room: str, data: Any) -> tuple[bytes, Sequence[bytes]]:
+    def prepare(self, room: str, data: Any) -> tuple[bytes, Sequence[Buffer]]:
         """
         Check that an application may send to the room now, and return the packed body, as `pack`.
 
@@ -182,27 +183,27 @@ class Core(Reception):
             raise self.refusal
         if room.__class__ is not str or room not in self._good_rooms:
             self._good_rooms.add(check_open_room(room))
-        packed = pack(data)
+        packed = pack(data, self.transport.reserve)
         if packed[1] or len(packed[0]) > self._max_message:
             self._check_size(packed)
         return packed
 
-    def pack(self, data: Any) -> tuple[bytes, Sequence[bytes]]:
+    def pack(self, data: Any) -> tuple[bytes, Sequence[Buffer]]:
         """
         Return the packed body; it is the value of this moment that travels.
         """
-        packed = pack(data)
+        packed = pack(data, None if self.refusal else self.transport.reserve)
         self._check_size(packed)
         return packed
 
-    def _check_size(self, packed: tuple[bytes, Sequence[bytes]]) -> None:
+    def _check_size(self, packed: tuple[bytes, Sequence[Buffer]]) -> None:
         body, segments = packed
         size = len(body) + sum(map(len, segments))
         if size > self._max_message:
             raise MessageTooLarge(size, self._max_message)
 
     def append(
-        self, room: str, to: str | None, type: str, packed: tuple[bytes, Sequence[bytes]], **how: Any
+        self, room: str, to: str | None, type: str, packed: tuple[bytes, Sequence[Buffer]], **how: Any
     ) -> tuple[Channel, int]:
         """
         Append to the outbox; a thread that is not the loop's waits while it is full.

@@ -28,6 +28,7 @@ from typing import Any, TypeAlias
 
 from swergio.channels import LANES, Channel, Channels, Lane, Outbound
 from swergio.codec.batch import MAX_MESSAGES, MESSAGE_COST, OpenBatch, flags_of, pack_meta
+from swergio.codec.frames import Buffer
 from swergio.messages import Kind, MessageType, Phase, check_name
 
 Key: TypeAlias = tuple[str, str | None, str, Kind, Phase | None, bool, bool, bool]
@@ -86,7 +87,7 @@ class Outbox:
         return bool(self._ready)
 
     def add(
-        self, key: Key, body: bytes, segments: Sequence[bytes] = (), meta: Mapping[str, Any] | None = None
+        self, key: Key, body: bytes, segments: Sequence[Buffer] = (), meta: Mapping[str, Any] | None = None
     ) -> Channel | None:
         """
         Queue a packed message whose number nobody asks for.
@@ -116,7 +117,7 @@ class Outbox:
         to: str | None,
         type: str,
         body: bytes,
-        segments: Sequence[bytes] = (),
+        segments: Sequence[Buffer] = (),
         kind: Kind = Kind.MESSAGE,
         phase: Phase | None = None,
         wants_feedback: bool = False,
@@ -140,7 +141,7 @@ class Outbox:
         return self._append(key, body, segments, (root, parent, meta))
 
     def _append(
-        self, key: Key, body: bytes, segments: Sequence[bytes], links: Links, free: bool = False
+        self, key: Key, body: bytes, segments: Sequence[Buffer], links: Links, free: bool = False
     ) -> tuple[Channel, int]:
         root, parent, meta = links
         packed_meta = None if meta is None else pack_meta(meta)

@@ -240,6 +240,15 @@ class Transport(ABC):
         """
         return None
 
+    def reserve(self, size: int) -> memoryview | None:
+        """
+        Return memory for the arrays of one message, ``size`` bytes, from which they need not be copied again.
+
+        None if the transport has no such memory, or none just now. When no view of it is left it may be used again.
+        Called on any thread.
+        """
+        return None
+
     @abstractmethod
     async def connect(self) -> None:
         """

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from swergio.codec import arrays, pack
 from swergio.codec.batch import MAX_MESSAGES, Batch, OpenBatch, assemble, encode_one, flags_of, pack_meta
-from swergio.codec.frames import ALIGNMENT, join
+from swergio.codec.frames import ALIGNMENT, Buffer, join
 from swergio.errors import CorruptBody, MissingExtra, ProtocolError
 from swergio.messages import Kind, Phase
 from tests.codec.mutations import damaged_bytes
@@ -109,7 +109,7 @@ def test_arrays_are_aligned_and_not_copied() -> None:
 # -- damaged ----------------------------------------------------------------------------------------------------------
 
 
-def with_bodies(*raw: bytes | tuple[bytes, Sequence[bytes]]) -> Batch:
+def with_bodies(*raw: bytes | tuple[bytes, Sequence[Buffer]]) -> Batch:
     batch = OpenBatch((), "X", None, 0, 1.5)
     for one in raw:
         body, segments = (one, ()) if isinstance(one, bytes) else one

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from swergio.codec import pack, unpack_block, unpack_body
 from swergio.codec.bodies import MAX_DEPTH
+from swergio.codec.frames import Buffer
 from swergio.errors import UnsupportedBody
 
 
@@ -34,7 +35,7 @@ def there_and_back(value: Any) -> Any:
     return unpack_body(body, views(segments))
 
 
-def block_of(values: list[Any]) -> tuple[bytes, list[bytes]]:
+def block_of(values: list[Any]) -> tuple[bytes, list[Buffer]]:
     packed = [pack(value) for value in values]
     head = b"\xdc" + len(values).to_bytes(2, "big")
     return head + b"".join(body for body, _ in packed), [raw for _, segments in packed for raw in segments]

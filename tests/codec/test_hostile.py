@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 
 from swergio.codec import pack, unpack_block, unpack_body
 from swergio.codec.arrays import ARRAY, MAX_NESTING, decode
+from swergio.codec.frames import Buffer
 
 
 def views(segments: Any) -> list[memoryview]:
     return [memoryview(segment) for segment in segments]
 
 
-def block_of(values: list[Any]) -> tuple[bytes, list[bytes]]:
+def block_of(values: list[Any]) -> tuple[bytes, list[Buffer]]:
     packed = [pack(value) for value in values]
     head = b"\xdc" + len(values).to_bytes(2, "big")
     return head + b"".join(body for body, _ in packed), [raw for _, segments in packed for raw in segments]

@@ -42,7 +42,7 @@ class Component:
         self.instance = Instance.of(name)
         self.outbox = Outbox(OUTBOX_LIMIT, WINDOW, lambda: None)
         self.client = HubClient(self.instance, unique, self.outbox, self, shares=shares)
-        self.client._borrower._above = LARGE
+        self.client._borrower._above = self.client._borrower._reserve_above = LARGE
         self.wire = Wire()
         self.wire.open = False
         self.received: list[Got] = []
@@ -172,7 +172,7 @@ class Component:
         Send to a room, or directly; return the number of the message, 0 if the outbox was full.
         """
         value = {"data": data, "array": np.zeros(array, np.uint8)} if array else data
-        _, number = self.outbox.append(room, to, how.pop("type", "DATA/TEXT"), *pack(value), **how)
+        _, number = self.outbox.append(room, to, how.pop("type", "DATA/TEXT"), *pack(value, self.client.reserve), **how)
         self.write()
         return number
 

@@ -17,7 +17,7 @@ from swergio.codec import pack
 from swergio.codec.frames import Op, encode, join, parse
 from swergio.errors import ProtocolError
 from swergio.hub import arena as memory
-from swergio.hub.arena import BLOCK, Arena, Reference, create, find
+from swergio.hub.arena import BLOCK, LINES, Arena, Reference, create, find
 from swergio.hub.lending import MAX_ARENAS
 from swergio.transport import Mode, Past
 from tests.hub.simulation import GRACE, Component, World
@@ -68,7 +68,7 @@ def test_who_sees_the_memory_gets_references_and_the_others_get_the_bytes(world:
     assert lent(world) == 0
     own = ann.client._borrower._own
     assert own is not None
-    assert not own._lent
+    assert not own.lent
 
 
 @pytest.mark.parametrize(("hub", "component"), [(0, True), (20 * BLOCK, False), (0, False)])
@@ -254,6 +254,29 @@ def test_a_component_that_is_gone_leaves_nothing(world: World) -> None:
     assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1  # the hub's secret
 
 
+def test_a_sender_that_leaves_what_waits_for_space_holds_no_memory() -> None:
+    world = World(shared_memory=20 * BLOCK, room_limit=500, memory_limit=10**7, window=10**6)
+    world.pass_time(GRACE + 1)
+    ann, bob = world.add("ann", "bob")
+    bob.join("room")
+    world.run()
+    gc.disable()  # a circle of references would hold it for as long as nothing else is done
+    try:
+        for number in range(4):
+            ann.send("room", number, array=LARGE)
+        world.read(ann)
+        assert lent(world) == 4
+        ann.client.bye()
+        ann.write()
+        world.run()
+        world.router.lender.settle()
+        assert len(bob.data()) < 4
+        assert lent(world) == 0
+    finally:
+        gc.enable()
+    world.close()
+
+
 def test_later_senders_wait_for_an_arena(world: World) -> None:
     everyone = world.add(*(f"ann{number}" for number in range(MAX_ARENAS + 1)))
     assert [component.client._borrower._own is None for component in everyone] == [False] * MAX_ARENAS + [True]
@@ -267,13 +290,14 @@ def test_later_senders_wait_for_an_arena(world: World) -> None:
     "reference",
     [
         Reference(1, 0, 10, 1),
-        Reference(1, 20, 10, 1),
-        Reference(1, 19, BLOCK + 1, 1),
+        Reference(1, LINES - 1, 128, 1),
+        Reference(1, 20 * LINES, 10, 1),
+        Reference(1, 20 * LINES - 1, 65, 1),
         Reference(1, 2**32 - 1, 10, 1),
-        Reference(1, 1, 0, 1),
-        Reference(1, 1, 2**63, 1),
-        Reference(2, 1, 10, 1),
-        Reference(7, 1, 10, 1),
+        Reference(1, LINES, 0, 1),
+        Reference(1, LINES, 2**63, 1),
+        Reference(2, LINES, 10, 1),
+        Reference(7, LINES, 10, 1),
     ],
 )
 def test_a_reference_to_elsewhere_costs_the_connection(world: World, reference: Reference) -> None:
@@ -345,13 +369,15 @@ def test_an_arena_is_read_only_for_its_readers() -> None:
     descriptor = create("test", 4 * BLOCK)
     writer, reader = Arena(1, descriptor, 4 * BLOCK, writable=True), Arena(1, descriptor, 4 * BLOCK, writable=False)
     os.close(descriptor)
-    reference = writer.write(1, 5, [b"first", b"second"], 11)
+    writer.stamp(1, 1, 5)
+    writer.write(BLOCK + 64, [b"first", b"second"])
+    reference = Reference(1, LINES + 1, 11, 5)
     copy = bytearray(11)
     reader.read(Reference.unpack(reference.pack()), memoryview(copy))
     assert copy == b"firstsecond"
     with pytest.raises(TypeError):
         reader.memory[0] = 1
-    writer.write(1, 6, [b"x"], 1)
+    writer.stamp(1, 1, 6)
     with pytest.raises(ProtocolError, match="gone"):
         reader.read(reference, memoryview(copy))
     writer.close()

@@ -8,6 +8,7 @@ import gc
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,8 +19,8 @@ import pytest
 
 import swergio
 from swergio.hub import HubThread, arena
-from swergio.hub.borrowing import KEPT
 from swergio.hub.lending import Lender
+from swergio.hub.regions import KEPT
 from swergio.settings import load
 from swergio.testing import Inbox, eventually
 from tests.live.test_faults import killable_hub
@@ -40,6 +41,17 @@ import sys, numpy, swergio
 with swergio.Component("sender", sys.argv[1]) as sender:
     for number in range(10**9):
         sender.send("room", numpy.full(65536, number, numpy.float32))
+"""
+
+PACKED = """
+import os, signal, sys, numpy, swergio
+with swergio.Component("sender", sys.argv[1]) as sender:
+    array = numpy.zeros(2**18, numpy.float32)
+    while True:
+        sender.send("room", array)
+        packed = [sender._core.prepare("room", array) for _ in range(5)]
+        if all(type(segments[0]) is memoryview for _, segments in packed):
+            os.kill(os.getpid(), signal.SIGKILL)
 """
 
 SINK = """
@@ -135,6 +147,39 @@ def test_a_sender_that_is_killed_leaves_nothing_and_tears_nothing(wire: str, tmp
                 eventually(lambda: not lender._arenas, f"the arena of sender {kills} is gone", 20)
             eventually(lambda: descriptors() <= before + 1, "no descriptor is left")
             assert member.stats.failed == member.stats.lost == 0
+
+
+def test_a_sender_that_is_killed_before_it_sends_what_it_packed_leaves_nothing(wire: str, tmp_path: Path) -> None:
+    with hub_on(wire, tmp_path) as (url, lender):
+        sender = program(PACKED, url)
+        sender.communicate(timeout=60)
+        assert sender.returncode == -signal.SIGKILL
+        eventually(lambda: not lender._arenas, "its arena is gone", 20)
+
+
+def test_a_sender_that_closes_with_what_it_never_sent_leaves_nothing(wire: str, tmp_path: Path) -> None:
+    gone = threading.Event()
+    limits: dict[str, Any] = {"close_timeout": 0.2, "send_timeout": 0.2, "outbox_limit": "2 MiB"}
+    with hub_on(wire, tmp_path, room_limit="2 MiB") as (url, lender):
+        member = swergio.Component("member", url)
+        member.on("room")(lambda message: gone.wait(60))
+        with member, swergio.Component("sender", url, **limits) as sender:
+            sender.will("room", "gone")
+            with pytest.raises(swergio.Backlog):
+                list(map(sender.send, ["room"] * 100, [np.zeros(SIZE, np.float32)] * 100))
+            assert sender_arena(sender)._regions
+            with pytest.raises(swergio.UnsupportedBody):
+                sender.send("room", [np.zeros(SIZE, np.float32), object()])
+            assert sender.close() > 0
+            del sender
+            gone.set()
+        eventually(lambda: not lender._arenas, "its arena is gone", 20)
+        eventually(lambda: not mapped(), "nobody has it mapped", 20)
+
+
+def mapped() -> bool:
+    gc.collect()
+    return "memfd:swergio" in Path("/proc/self/maps").read_text("utf-8")
 
 
 def test_a_member_that_is_killed_holds_nothing_for_long(wire: str, tmp_path: Path) -> None:

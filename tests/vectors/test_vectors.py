@@ -133,7 +133,7 @@ def test_batches() -> None:
 
 # -- frames -----------------------------------------------------------------------------------------------------------
 
-REFERENCE = Reference(arena=1, block=1, size=1048704, stamp=2**63 + 5)
+REFERENCE = Reference(arena=1, line=1086, size=1048704, stamp=2**63 + 5)
 
 FRAMES: dict[str, tuple[Op, tuple[Any, ...], Any]] = {
     "hello": (Op.HELLO, (1, "ann", "ann#1", b"secret", False, None, {}), [[], [], [0, 0, 0], []]),

@@ -21,17 +21,20 @@ from __future__ import annotations
 import math
 import re
 import sys
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import msgpack
 
+from swergio.codec.frames import ALIGNMENT
 from swergio.errors import MissingExtra
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+    Elements: TypeAlias = Array | bytes  # what a segment will hold: an array that is not copied yet, or a copy
 
 ARRAY: Final = 1  # the msgpack extension type
 
@@ -65,9 +68,11 @@ class _Description(NamedTuple):
     scalar: bool
 
 
-def encode(value: Any) -> tuple[Any, bytes | None]:
+def encode(value: Any) -> tuple[Any, Elements | None]:
     """
-    Return what stands for an array in its body, and its segment: a copy of its elements.
+    Return what stands for an array in its body, and its elements as they travel.
+
+    What is not copied yet is for the caller to copy, before anybody can change it.
 
     Takes NumPy arrays and scalars, PyTorch tensors on any device, and whatever has ``__array__``,
     ``__array_interface__`` or ``__dlpack__`` (JAX and TensorFlow arrays). A NumPy scalar that is a number becomes a
@@ -85,7 +90,52 @@ def encode(value: Any) -> tuple[Any, bytes | None]:
         if isinstance(value, np.generic):
             return _encode_scalar(value)
     array = _exposed(value)
-    return _flatten(array, array.shape)
+    extension, elements = _flatten(array, array.shape)
+    # Copied at once: what `__array__` returned may be memory that the next object's returns too.
+    return extension, elements.tobytes()
+
+
+def size_of(elements: Elements) -> int:
+    """
+    Return how many bytes of a segment they take.
+    """
+    return len(elements) if isinstance(elements, bytes) else elements.nbytes
+
+
+def size_of_all(several: Sequence[Elements]) -> int:
+    """
+    Return how many bytes segments take one after another, each aligned.
+    """
+    size = 0
+    for elements in several:
+        size += -size % ALIGNMENT + size_of(elements)
+    return size
+
+
+def copy_all(several: Sequence[Elements], into: memoryview) -> list[memoryview]:
+    """
+    Copy elements one behind the other, each aligned, and return the segments.
+
+    ``into`` begins at a multiple of 64 and has the size that `size_of_all` says.
+    """
+    segments, at = [], 0
+    for elements in several:
+        begin = at + -at % ALIGNMENT
+        into[at:begin] = bytes(begin - at)
+        at = begin + size_of(elements)
+        segment = into[begin:at]
+        _copy(elements, segment)
+        segments.append(segment)
+    return segments
+
+
+def _copy(elements: Elements, segment: memoryview) -> None:
+    if isinstance(elements, bytes):
+        segment[:] = elements
+    elif elements.nbytes:
+        np = sys.modules["numpy"]
+        # This lets other threads run meanwhile; what memoryviews and `tobytes` copy holds them up.
+        np.copyto(np.ndarray(elements.shape, elements.dtype, segment), elements)
 
 
 def decode(payload: bytes, segment: memoryview) -> Any:
@@ -109,12 +159,12 @@ def decode(payload: bytes, segment: memoryview) -> Any:
     return array[()] if scalar else array
 
 
-def _flatten(array: Array, shape: tuple[int, ...] | None) -> tuple[msgpack.ExtType, bytes]:
+def _flatten(array: Array, shape: tuple[int, ...] | None) -> tuple[msgpack.ExtType, Array]:
     extension, wire = _describe(array.dtype, shape)
-    return extension, (array if wire is None else array.astype(wire)).tobytes()
+    return extension, array if wire is None else array.astype(wire)
 
 
-def _encode_scalar(scalar: np.generic) -> tuple[Any, bytes | None]:
+def _encode_scalar(scalar: np.generic) -> tuple[Any, Elements | None]:
     # Datetimes are left out since the .item() of some units is an int.
     if scalar.dtype.kind not in "mM":
         number = scalar.item()

@@ -88,7 +88,7 @@ class OpenBatch:
         self.count = MAX_MESSAGES
         self.cost = 0
         self.bodies: list[bytes] = []
-        self.segments: list[bytes] = []
+        self.segments: list[Buffer] = []
         self.arrays: list[Sequence[int]] = []
         self.roots: list[str | None] | None = None
         self.parents: list[str | None] | None = None
@@ -105,7 +105,7 @@ class OpenBatch:
         self.parents = _extended(self.parents, before, parent)
         self.metas = _extended(self.metas, before, meta)
 
-    def attach(self, segments: Sequence[bytes]) -> None:
+    def attach(self, segments: Sequence[Buffer]) -> None:
         """
         Add the raw arrays of the next message.
         """
@@ -176,7 +176,7 @@ def _padded(column: list[Any] | None, count: int) -> list[Any] | None:
     return column if column is None else column + [None] * (count - len(column))
 
 
-def encode_one(type: str, body: bytes, segments: Sequence[bytes] = (), meta: Mapping[str, Any] | None = None) -> bytes:
+def encode_one(type: str, body: bytes, segments: Sequence[Buffer] = (), meta: Mapping[str, Any] | None = None) -> bytes:
     """
     Return the payload of a batch of one message that begins no pass and answers nothing.
     """

@@ -3,8 +3,9 @@
 An *arena* is a piece of anonymous memory (``memfd_create``) in blocks of 64 KiB. It has no name in any file system:
 whoever is killed, it is gone with the last process that has it mapped. Its size is sealed, so that nobody can cut off
 what another one reads. Block 0 holds a *stamp* of 8 bytes for each block. A sender puts a batch into blocks in a row,
-having put a stamp that it never used before on each of them first. A reader looks at the stamps after it has copied
-the batch out: if they are still those that it was told, nobody began to write there meanwhile.
+having put a stamp that it never used before on each of them first; the batch may begin anywhere in the first of them. A
+reader looks at the stamps after it has copied the batch out: if they are still those that it was told, nobody began to
+write there meanwhile.
 
 Only Linux has such memory; elsewhere ``AVAILABLE`` is false, and nothing of this is used.
 """
@@ -18,7 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from swergio.codec.frames import MAX_NUMBER, Buffer
+from swergio.codec.frames import ALIGNMENT, MAX_NUMBER, Buffer
 from swergio.errors import ProtocolError
 
 try:
@@ -30,6 +31,7 @@ except ImportError:
 
 MEMORY = "memory"  # the feature of HELLO and WELCOME
 BLOCK = 64 * 1024
+LINES = BLOCK // ALIGNMENT
 MAX_SIZE = BLOCK // 8 * BLOCK  # the stamps of more would not fit into block 0
 
 _REFERENCE = struct.Struct("<IIQQ")
@@ -38,20 +40,40 @@ _STAMP = struct.Struct("<Q")
 
 class Reference(NamedTuple):
     """
-    Where a batch lies: ``block`` is the first of its blocks, ``size`` counts bytes.
+    Where a batch lies: ``line`` counts lines of 64 bytes from the beginning of the arena, ``size`` bytes.
     """
 
     arena: int
-    block: int
+    line: int
     size: int
     stamp: int
+
+    @property
+    def start(self) -> int:
+        """
+        The place of its first byte.
+        """
+        return self.line * ALIGNMENT
+
+    @property
+    def block(self) -> int:
+        """
+        The first of its blocks.
+        """
+        return self.line // LINES
 
     @property
     def blocks(self) -> int:
         """
         How many blocks it takes.
         """
-        return -(-self.size // BLOCK)
+        return -(-(self.start + self.size) // BLOCK) - self.block
+
+    def lies_within(self, size: int) -> bool:
+        """
+        Whether it can be that of a batch in an arena of ``size`` bytes.
+        """
+        return self.size > 0 and self.start >= BLOCK and self.start + self.size <= size
 
     def pack(self) -> bytes:
         """
@@ -86,18 +108,20 @@ class Arena:
         access = mmap.PROT_READ | (mmap.PROT_WRITE if writable else 0)
         self.memory = mmap.mmap(descriptor, size, mmap.MAP_SHARED, access)
 
-    def write(self, block: int, stamp: int, buffers: Iterable[Buffer], size: int) -> Reference:
+    def stamp(self, block: int, blocks: int, stamp: int) -> None:
         """
-        Put a batch of ``size`` bytes at a block, and return where it lies.
+        Put a stamp on blocks in a row: what was there is gone.
         """
-        reference = Reference(self.number, block, size, stamp)
-        self.memory[block * 8 : (block + reference.blocks) * 8] = _STAMP.pack(stamp) * reference.blocks
+        self.memory[block * 8 : (block + blocks) * 8] = _STAMP.pack(stamp) * blocks
+
+    def write(self, start: int, buffers: Iterable[Buffer]) -> None:
+        """
+        Put buffers one behind the other.
+        """
         with memoryview(self.memory) as view:
-            at = block * BLOCK
             for buffer in buffers:
-                view[at : at + len(buffer)] = buffer
-                at += len(buffer)
-        return reference
+                view[start : start + len(buffer)] = buffer
+                start += len(buffer)
 
     def read(self, reference: Reference, into: memoryview) -> None:
         """
@@ -106,11 +130,11 @@ class Arena:
         Raises:
             ProtocolError: it is not there, or not any more.
         """
-        block, size = reference.block, reference.size
-        if not 0 < block < block + reference.blocks <= self.size // BLOCK:
-            raise ProtocolError(f"a reference to {size} bytes at block {block}, outside arena {self.number}")
+        block, start, size = reference.block, reference.start, reference.size
+        if not reference.lies_within(self.size):
+            raise ProtocolError(f"a reference to {size} bytes at {start}, outside arena {self.number}")
         with memoryview(self.memory) as view:
-            into[:] = view[block * BLOCK : block * BLOCK + size]
+            into[:] = view[start : start + size]
         stamps = self.memory[block * 8 : (block + reference.blocks) * 8]
         if stamps != _STAMP.pack(reference.stamp) * reference.blocks:
             raise ProtocolError(f"what was at block {block} of arena {self.number} is gone")

@@ -7,68 +7,23 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from swergio.codec.frames import Buffer, Frame, Op, check, encode, fields
 from swergio.errors import ProtocolError
 from swergio.hub import arena as memory
 from swergio.hub.arena import BLOCK, MEMORY, Arena, Place, Reference
+from swergio.hub.regions import KEPT, OwnArena
 from swergio.hub.views import Buffers
 
 log = logging.getLogger("swergio.link")
 
+RESERVE_ABOVE = 256 * 1024  # a batch of its own, if it is as large; what is smaller shares one, and is copied twice
 LEND_ABOVE = 64 * 1024  # there it saves an eighth to a third of the CPU time of all three; at 1 MiB, half or more
-KEPT = 8 * 1024 * 1024 // BLOCK  # blocks that an arena keeps while nothing is lent
 _SECRET = 16
-_STAMPS = 2**64
-
-
-class OwnArena(Arena):
-    """
-    An arena that this component puts its batches into.
-
-    Blocks are taken as low as there is space: those that were just returned are still in the cache of the processor.
-    """
-
-    def __init__(self, number: int, descriptor: int, size: int) -> None:
-        super().__init__(number, descriptor, size, writable=True)
-        self._taken = bytearray(size // BLOCK)
-        self._taken[0] = 1
-        self._lent: dict[int, int] = {}
-        self._top = 0  # the highest block that was ever written to, and not given back to the system
-        self._stamp = secrets.randbits(63)
-
-    def put(self, buffers: Sequence[Buffer], size: int) -> Reference | None:
-        """
-        Put a batch where there is space; None if there is none.
-        """
-        blocks = -(-size // BLOCK)
-        block = self._taken.find(bytes(blocks))
-        if block < 0:
-            return None
-        self._taken[block : block + blocks] = b"\1" * blocks
-        self._lent[block] = blocks
-        self._top = max(self._top, block + blocks)
-        self._stamp = (self._stamp + 1) % _STAMPS
-        return self.write(block, self._stamp, buffers, size)
-
-    def returned(self, block: int) -> None:
-        """
-        Take blocks back.
-
-        Raises:
-            ProtocolError: they were not lent.
-        """
-        blocks = self._lent.pop(block, None)
-        if blocks is None:
-            raise ProtocolError(f"RETURN of block {block} of arena {self.number}, which was not lent")
-        self._taken[block : block + blocks] = bytes(blocks)
-        if not self._lent and self._top > KEPT:
-            self.give_back(KEPT)
-            self._top = KEPT
 
 
 class Borrower:
@@ -83,6 +38,7 @@ class Borrower:
     def __init__(self, enabled: bool, above: int = LEND_ABOVE) -> None:
         self._enabled = enabled and memory.AVAILABLE
         self._above = above
+        self._reserve_above = max(above, RESERVE_ABOVE)
         self._place: Place | None = None
         self._secret = b""
         self._asked = False
@@ -94,10 +50,11 @@ class Borrower:
         """
         The link is gone, and with it whatever was seen over it.
         """
-        for arena in self._arenas.values():
-            arena.close()
-        self._arenas.clear()
         self._place = self._own = None
+        for arena in self._arenas.values():
+            with suppress(BufferError):  # the outbox has views of it; it is unmapped with the last of them
+                arena.close()
+        self._arenas.clear()
         self._asked = False
 
     @property
@@ -142,6 +99,15 @@ class Borrower:
 
     def _say(self, *, wanted: bool) -> list[Buffer]:
         return encode(Op.SHARE, self._secret, wanted)
+
+    def reserve(self, size: int) -> memoryview | None:
+        """
+        Return memory of ``size`` bytes that the hub sees, for the arrays of one message. On any thread.
+
+        None if there is none just now, or the message is so small that it will share a batch.
+        """
+        own = self._own
+        return None if own is None or size < self._reserve_above else own.reserve(size)
 
     def put(self, buffers: Sequence[Buffer], size: int) -> bytes | None:
         """

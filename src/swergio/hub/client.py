@@ -43,6 +43,7 @@ class HubClient:
         shares: Large batches may go through memory that the hub shares, where it does.
 
     Attributes:
+        window: Bytes that the hub sends, of each log, ahead of what was handled; 0 before it said so.
         max_packet: Bytes that the hub takes in one packet; 0 before it said so.
         patience: Seconds of silence after which it takes this component for dead.
     """
@@ -54,7 +55,7 @@ class HubClient:
         self.welcomed = False
         self.refusal: SwergioError | None = None
         self.welcomes = 0
-        self.max_packet = 0
+        self.window = self.max_packet = 0
         self.patience = math.inf
         self._borrower = Borrower(shares)
         self.reader = Reader(instance, events)
@@ -176,6 +177,12 @@ class HubClient:
             packet += self.reader.report()
         return packet
 
+    def reserve(self, size: int) -> memoryview | None:
+        """
+        Return memory for the arrays of one message, where they need not travel from; see `Transport.reserve`.
+        """
+        return self._borrower.reserve(size)
+
     def _lend(self, batch: Outbound) -> list[Buffer] | None:
         size = batch.cost - MESSAGE_COST * batch.count
         reference = self._borrower.put(batch.payload, size)
@@ -285,14 +292,15 @@ class HubClient:
         if frame.header and frame.header[0] != VERSION:
             self._incompatible(frame.header[0])
             return
-        _, epoch, window, self.max_packet, self.patience, features = fields(frame, int, str, int, int, NUMBER, dict)
+        _, epoch, *terms, features = fields(frame, int, str, int, int, NUMBER, dict)
+        self.window, self.max_packet, self.patience = terms
         welcome = Welcome.unpack(frame.payload)
         resumed = epoch == self._epoch
         self.reader.welcome(welcome, self._epoch, resumed=resumed)
         self._epoch = epoch
         if proof := self._borrower.offered(features):
             self._control.append(proof)
-        self._outbox.limit_window(window)
+        self._outbox.limit_window(self.window)
         self._outbox.rewind(welcome.channels)
         self.welcomed = True
         self.welcomes += 1

@@ -3,9 +3,9 @@
 Theory of operation. HELLO says that a component knows of this, and WELCOME where the hub has a piece of memory with a
 secret in it: that is the feature ``memory``. A component that can open it is on the same host and of the same user; it
 proves that with SHARE, and from there gets references (DELIVER_LENT) where others get the bytes. With its first large
-batch it asks for an arena, which the hub makes and owns, and puts that batch and the following ones there
-(PUBLISH_LENT), as long as there is space; what does not fit travels on the socket, in the same order as ever. The
-sender keeps its copy in the outbox until it is acknowledged, as ever.
+batch it asks for an arena, which the hub makes and owns, and puts the following ones there (PUBLISH_LENT), as long as
+there is space; what does not fit travels on the socket, in the same order as ever. Large arrays are copied there by
+`send` itself (`swergio.hub.regions`). The outbox keeps each batch until it is acknowledged, as ever.
 
     sender: free --PUBLISH_LENT--> lent --RETURN--> free
 

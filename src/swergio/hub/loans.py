@@ -84,14 +84,15 @@ class LentArena(Arena):
         Raises:
             ProtocolError: it cannot be there.
         """
-        block, blocks = reference.block, reference.blocks
-        if reference.arena != self.number or not 0 < block < block + blocks <= self.size // BLOCK:
+        if reference.arena != self.number or not reference.lies_within(self.size):
             raise ProtocolError(f"a reference outside the sender's arena: {reference}")
+        block = reference.block
         if block in self._lent:
             raise ProtocolError(f"block {block} of arena {self.number} is lent already")
-        watch, payload = view(self.memory, block * BLOCK, reference.size, self._returned, self)
+        before = reference.start - block * BLOCK
+        watch, seen = view(self.memory, block * BLOCK, before + reference.size, self._returned, self)
         self._lent[block] = lent = _Lent(self, watch)
-        return Loan(lent, payload, packed)
+        return Loan(lent, seen[before:], packed)
 
     def clear_up(self) -> None:
         """

@@ -283,6 +283,12 @@ class HubTransport(Transport):
         """
         return max(1, self._client.max_packet - HEADROOM) if self._client.max_packet else None
 
+    def reserve(self, size: int) -> memoryview | None:
+        """
+        See `Transport.reserve`: memory that the hub sees.
+        """
+        return self._client.reserve(size)
+
     async def join(self, room: str, manner: Manner, past: Past = NOTHING) -> None:
         """
         See `Transport.join`.
@@ -333,11 +339,11 @@ class HubTransport(Transport):
 
     def consumed(self, receipt: Any) -> None:
         """
-        See `Transport.consumed`. Reported at once after a mebibyte, else within 20 ms.
+        See `Transport.consumed`. Reported at once after half a window (a mebibyte at least), else within 20 ms.
         """
         self._client.reader.consumed(receipt)
         self._unreported += receipt[2]
-        if self._unreported >= REPORT_COST:
+        if self._unreported >= REPORT_COST and self._unreported >= self._client.window // 2:
             self._report()
         elif self._report_timer is None:
             self._report_timer = self._loop.call_later(REPORT_DELAY, self._report)

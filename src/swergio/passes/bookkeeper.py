@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from swergio.channels import Channel
+from swergio.codec.frames import Buffer
 from swergio.dispatch import Work
 from swergio.errors import SwergioError
 from swergio.messages import Kind, Message, MessageType
@@ -237,7 +238,7 @@ class Bookkeeper:
 
     # -- back to the sender of a message ------------------------------------------------------------------------------
 
-    async def give_feedback(self, origin: Origin, packed: tuple[bytes, Sequence[bytes]], waits: Waits) -> None:
+    async def give_feedback(self, origin: Origin, packed: tuple[bytes, Sequence[Buffer]], waits: Waits) -> None:
         """
         Send a gradient, as `Core.pack` returned it, on a message.
         """
