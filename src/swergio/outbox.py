@@ -68,8 +68,8 @@ class Outbox:
         self._all = Channels()
         self.channels = self._all.by_number
         self._recent: OpenBatch | None = None  # the free one that was last added to, while it is open
-        # A plain dict looks for its first item among all those that were taken before it: with 100,000 channels that had
-        # something to send, a fifth of the sender's time.
+        # A plain dict looks for its first item among all those that were taken before it: a fifth of the sender's time
+        # when 100,000 channels had something to send.
         self._ready: OrderedDict[Channel, None] = OrderedDict()
         self._lock = threading.Lock()
         self._room_made = threading.Condition(self._lock)
