@@ -2,6 +2,7 @@
 Direct feedback between the components of a machine-learning process: data forward, gradients and rewards back.
 """
 
+from swergio.alerting import Alert
 from swergio.component import Component
 from swergio.errors import (
     AccessRefused,
@@ -37,6 +38,7 @@ from swergio.transport import Guarantees, Loss, Member, Mode
 
 __all__ = [
     "AccessRefused",
+    "Alert",
     "AmbiguousProcess",
     "Backlog",
     "Component",

@@ -71,6 +71,7 @@ class Channel:
     waiting: deque[OpenBatch] = field(default_factory=deque)
     closed: deque[Outbound] = field(default_factory=deque)
     unsent: int = 0  # how many of ``closed``, from the right, are not in flight
+    bytes: int = 0  # of all batches that were closed
     blocked: bool = False  # it has something to send, and its window is full
 
     def close(self, batch: OpenBatch) -> Outbound:
@@ -79,12 +80,14 @@ class Channel:
         """
         room, _, _, kind, _, _, now, keep = batch.key
         payload = batch.encode()
+        size = sum(map(len, payload))
+        self.bytes += size
         return Outbound(
             self,
             room,
             first=self.closed[-1].last + 1 if self.closed else self.acknowledged + 1,
             count=batch.count,
-            cost=sum(map(len, payload)) + MESSAGE_COST * batch.count,  # what the hub will count
+            cost=size + MESSAGE_COST * batch.count,  # what the hub will count
             request=kind is Kind.REQUEST,
             now=now,
             keep=keep,

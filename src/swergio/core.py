@@ -22,6 +22,7 @@ from swergio.dispatch import Dispatcher
 from swergio.errors import Backlog, ComponentClosed, HandlerFailed, MessageTooLarge, SwergioError, UsedAfterFork
 from swergio.messages import Instance, Kind, Message, check_destination, check_open_room
 from swergio.outbox import Outbox
+from swergio.publishing import Publisher
 from swergio.reception import Reception
 from swergio.stats import Stats
 from swergio.transport import Context, Manner, Past, Will, find
@@ -62,6 +63,8 @@ class Core(Reception):
         self._room_waiters: dict[Channel, list[asyncio.Future[None]]] = {}
         self._thread = 0  # of the loop, once there is one
         self._draft: Draft | None = None
+        self.publisher = Publisher(self, settings.stats_interval)
+        self.indicators: tuple[Callable[[dict[str, Any]], None], ...] = ()
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -88,6 +91,7 @@ class Core(Reception):
             await self._enter_all()
             if self.feedback is not None:
                 await self.feedback.opened()
+            self.publisher.open()
         except BaseException:
             self.refusal = self.refusal or refusal
             await self.dispatcher.stop()
@@ -114,6 +118,7 @@ class Core(Reception):
         """
         Flush under ``close_timeout`` and disconnect; return how many messages are not acknowledged.
         """
+        self.publisher.close()
         self.refusal = ComponentClosed(self.instance.name, "be used")
         self._end_taps(self.refusal)
         try:
@@ -154,6 +159,7 @@ class Core(Reception):
         stats.late_replies = self.requests.late
         if self._thread:
             stats.sent = self.outbox.sent
+            stats.sent_bytes = sum(channel.bytes for channel in self.outbox.channels)
             stats.resent = self.outbox.resent
             stats.duplicates = self.transport.duplicates
         return replace(stats)
@@ -303,9 +309,12 @@ class Core(Reception):
 
     def indicator(self, name: str, value: float, **more: Any) -> dict[str, Any]:
         """
-        Return the data of a ``LOG/KPI`` message.
+        Return the data of a ``LOG/KPI`` message, which those who look after this component's own KPIs get as well.
         """
-        return {"kpi": name, "value": float(value), "step": None, "component": self.instance.name} | more
+        told = {"kpi": name, "value": float(value), "step": None, "component": self.instance.name} | more
+        for look in self.indicators:
+            look(told)
+        return told
 
     def report(self, type: str, data: Mapping[str, Any]) -> None:
         """

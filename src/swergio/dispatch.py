@@ -19,6 +19,7 @@ import asyncio
 import contextlib
 import logging
 import queue
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -139,6 +140,9 @@ class Dispatcher:
         self._woken = asyncio.Event()
         self._runner = asyncio.create_task(self._run_here(), name="swergio handlers")
         self._stopped = False
+        self._measured = False
+        self._since: float | None = None  # when the handlers took up what they are at, if that is measured
+        self._seconds = 0.0
 
     # -- the loop's thread ----------------------------------------------------------------------------------------
 
@@ -186,7 +190,11 @@ class Dispatcher:
             self._woken.clear()
             while self._here:
                 work = self._here.popleft()
+                if self._measured:
+                    self._since = time.monotonic()
                 await self._handle_here(work)
+                if self._since is not None:
+                    self._add_up()
                 self._finish(work)
 
     async def _handle_here(self, work: Work) -> None:
@@ -222,6 +230,26 @@ class Dispatcher:
         while self._held and (not self._outstanding or self._held[0].on_loop is self._on_loop):
             self._start(self._held.popleft())
 
+    def measure(self, *, wanted: bool) -> None:
+        """
+        Measure how long handlers take from now on, or no longer: two looks at the clock for each batch.
+        """
+        self._measured = wanted
+        if wanted and self._busy:
+            self._since = time.monotonic()
+
+    @property
+    def _busy(self) -> bool:
+        return self._outstanding > len(self._done)
+
+    def measured(self) -> tuple[float, float]:
+        """
+        Return how many seconds handlers took in all, and with the batch that they are at, as far as it was measured.
+        """
+        since, seconds = self._since, self._seconds
+        handling = time.monotonic() - since if since is not None and self._busy else 0.0
+        return seconds + handling, handling
+
     async def stop(self) -> None:
         """
         Stop handling: what is running ends, what is queued is dropped.
@@ -242,7 +270,11 @@ class Dispatcher:
         """
         size = 0
         while (work := self._next()) is not None and not self._stopped:
+            if self._measured:
+                self._since = time.monotonic()
             self._handle(work)
+            if self._since is not None:
+                self._add_up()
             self._done.append(work)
             size += work.size
             if self._eager or len(self._done) >= COLLECT_BATCHES or size >= COLLECT_BYTES:
@@ -255,6 +287,11 @@ class Dispatcher:
         while True:
             with contextlib.suppress(queue.Empty):
                 return self._queue.get(timeout=LOOK_UP)
+
+    def _add_up(self) -> None:
+        since, self._since = self._since, None
+        if since is not None:
+            self._seconds += time.monotonic() - since
 
     def halt(self) -> None:
         """

@@ -19,7 +19,7 @@ class MessageType(StrEnum):
     """
     The message types that swergio knows. An application may use any other non-empty text as a type.
 
-    The ids are those of swergio 0.0.2; ``DATA/LABEL`` came later.
+    The ids are those of swergio 0.0.2; ``DATA/LABEL``, ``LOG/STATS`` and ``LOG/ALERT`` came later.
     """
 
     FORWARD = "DATA/FORWARD"
@@ -47,6 +47,8 @@ class MessageType(StrEnum):
     KPI = "LOG/KPI"
     RUN = "LOG/RUN"
     LOG_CUSTOM = "LOG/CUSTOM"
+    STATS = "LOG/STATS"
+    ALERT = "LOG/ALERT"
 
 
 class Phase(IntEnum):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from swergio.dispatch import Handler, Work, by_lane
@@ -56,6 +57,7 @@ class Watchers:
     def __init__(self, core: Owner) -> None:
         self._core = core
         self._handlers: dict[str, tuple[Handler, ...]] = {}
+        self._followers: dict[str, tuple[Callable[[Presence], None], ...]] = {}
         self._known: dict[str, dict[Instance, Member]] = {}
         self._changes = 0
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -67,6 +69,13 @@ class Watchers:
         self._handlers[room] = (*self._handlers.get(room, ()), handler)
         if self._core.refusal is None:
             self._core.loop.call_soon_threadsafe(self._begin, room)
+
+    def follow(self, room: str, function: Callable[[Presence], None]) -> None:
+        """
+        Have ``function`` called with the changes in a room, on the loop and at once: not behind the work of handlers.
+        """
+        self._followers[room] = (*self._followers.get(room, ()), function)
+        self._begin(room)
 
     async def opened(self) -> None:
         """
@@ -131,5 +140,7 @@ class Watchers:
 
     def _tell(self, room: str, member: Member, *, joined: bool) -> None:
         change = Presence(room, member.instance, joined, member.mode, member.group)
+        for follow in self._followers.get(room, ()):
+            follow(change)
         for same_lane in by_lane(self._handlers.get(room, ())):
             self._core.dispatcher.submit(Work(same_lane, None, (change,), same_lane[0].is_async))

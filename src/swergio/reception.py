@@ -19,6 +19,7 @@ from swergio.errors import NoMembers, ProtocolError, SwergioError
 from swergio.messages import Instance, Kind, Message, MessageType
 from swergio.presence import Watchers
 from swergio.received import Received
+from swergio.reports import PassesReport
 from swergio.requests import Requests
 from swergio.stats import Stats
 from swergio.transport import Inbound, Loss, Member, Transport
@@ -72,6 +73,16 @@ class Feedback(Protocol):
         The component cannot be used any more, which ``error`` says.
         """
 
+    def listened_to(self, *, anybody: bool) -> None:
+        """
+        Begin to take times, as somebody reads what the component tells of itself, or cease to.
+        """
+
+    def told(self) -> PassesReport | None:
+        """
+        Return what is to be told of the passes now; None if there are none.
+        """
+
 
 class Reception(ABC):
     """
@@ -83,6 +94,7 @@ class Reception(ABC):
         refusal: Why the component cannot be used now; None if it can.
         crash: What ended it, to be raised by ``run``.
         stop: Has ``run`` return.
+        linked: Its connection stands, as far as is known.
     """
 
     transport: Transport
@@ -102,6 +114,8 @@ class Reception(ABC):
         self.crash: BaseException | None = None
         self.stop: Callable[[], None] = lambda: None
         self._raise_errors = raise_errors
+        self.linked = True
+        self._handed = 0  # messages, to handlers
 
     @abstractmethod
     def answer(self, message: Message, data: Any, type: str, kind: Kind) -> None:
@@ -114,6 +128,13 @@ class Reception(ABC):
         """
         Send to the logging room.
         """
+
+    @property
+    def waiting(self) -> int:
+        """
+        How many messages were handed to handlers that have not finished with them.
+        """
+        return self._handed - self.stats.handled
 
     # -- taps -----------------------------------------------------------------------------------------------------
 
@@ -151,6 +172,7 @@ class Reception(ABC):
             self.transport.consumed(inbound.receipt)
             return
         self.stats.received += received.count
+        self.stats.received_bytes += received.size
         received.holders = 1
         if received.kind in (Kind.REPLY, Kind.FAILED_REPLY) and received.to is not None and not received.lossy:
             self.requests.resolve(received)
@@ -167,12 +189,15 @@ class Reception(ABC):
         if received.kind in (Kind.FEEDBACK, Kind.FAILED_FEEDBACK) and self.feedback is not None and not received.lossy:
             for work in self.feedback.route(received):
                 received.holders += 1
+                # Nearly always the items are a tuple of one, and a class is compared where a call would cost more.
+                self._handed += 1 if work.items.__class__ is tuple else len(work.items)
                 self.dispatcher.submit(work)
             return
         handlers = self.handlers_for(received.room, received.type)
         if handlers:
             for same_lane in by_lane(handlers):
                 received.holders += 1
+                self._handed += received.count
                 self.dispatcher.submit(Work(same_lane, received, range(received.count), same_lane[0].is_async))
         elif not taken:
             self.stats.unhandled += received.count
@@ -232,6 +257,7 @@ class Reception(ABC):
         """
         Count it.
         """
+        self.linked = True
         if self.refusal is None:
             self.stats.reconnects += 1
             if self.feedback is not None:
@@ -243,6 +269,7 @@ class Reception(ABC):
         """
         Say so; the transport connects again by itself.
         """
+        self.linked = False
         if self.refusal is None:
             log.info("%s lost its connection: %s", self.instance, reason)
 

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from swergio.core import Core
+from swergio.alerting import Alert
+from swergio.alerts import Band
+from swergio.core import LOGGING_ROOM, Core
 from swergio.dispatch import Handler
 from swergio.errors import ConfigurationError
 from swergio.membership import Since, joint, manner_of, past_of
-from swergio.messages import Instance, check_name
+from swergio.messages import Instance, check_name, check_open_room
 from swergio.stats import Stats
 from swergio.transport import NOTHING, Guarantees, Manner, Past
 
@@ -126,14 +128,78 @@ class Registration:
         self._core.loss_handlers += (Handler(function, answers=False),)
         return function
 
+    def alert(
+        self,
+        kpi: str,
+        *,
+        low: float | None = None,
+        high: float | None = None,
+        component: str | None = None,
+        room: str = "alerts",
+        patience: int = 3,
+        recovery: int | None = None,
+        window: int = 1,
+    ) -> Alert:
+        """
+        Watch a KPI, and send a message when it leaves its band, and another one when it is back.
+
+        The KPIs of all components are judged, those of this one too, in the order in which they come and without
+        waiting for a handler. Each instance is judged for itself. It is *out* when ``patience`` values in a row were
+        outside the band (NaN and infinity are), and back *in* when ``recovery`` in a row were inside; so an excursion
+        is told once. With ``window`` above 1, the mean of so many values is judged.
+
+        What is sent to ``room`` has the type ``LOG/ALERT`` and these data: ``kpi``; ``component`` and ``instance``;
+        ``state`` (``"out"`` or ``"in"``); ``value``, as judged, ``step`` and ``time`` of the value that made it
+        certain; ``since_step`` and ``since`` of the first in the row; ``low`` and ``high``. Times are seconds since
+        the epoch, by the clock of whoever published the KPI. As with any message, the component itself gets it only
+        by a handler with ``echo=True``.
+
+        The component becomes a lossy member of ``_logging``: it holds nobody up, and what comes too fast for it is
+        not judged, and counted in ``stats.dropped``.
+
+        Args:
+            kpi: The name of the KPI, as in `kpi`, or of a loss.
+            low, high: The smallest and the largest value inside; one of them at least.
+            component: Only the KPI of components of this name.
+            room: Where alerts are sent.
+            patience, recovery: How many values in a row; ``recovery`` is as ``patience`` unless said.
+            window: The mean of so many values is judged, from when there are so many.
+
+        Raises:
+            InvalidName: the room or the component cannot be named so.
+            ConfigurationError: the band makes no sense; or an asyncio component is connected already.
+        """
+        core = self._core
+        band = Band(low, high, patience, patience if recovery is None else recovery, window)
+        if component is not None:
+            check_name(component, "component")
+        made = Alert(core, kpi, band, component, check_open_room(room))
+        self._enter(LOGGING_ROOM, manner_of(lossy=True))
+        if core.refusal is None:
+            core.loop.call_soon_threadsafe(core.add_tap, LOGGING_ROOM, made)
+        else:
+            core.add_tap(LOGGING_ROOM, made)
+        core.indicators = (*core.indicators, made.take_own)
+        return made
+
     def _add_handler(
         self, room: str, type: str | None, handler: Handler, manner: Manner, past: Callable[[], Past] = Past
     ) -> None:
         core = self._core
         known = core.rooms.get(room)
-        manner = manner if known is None else joint(room, known, manner)
+        if known is not None:
+            joint(room, known, manner)  # a contradiction is told before anything is registered
         key = (room, None if type is None else str(type))
         core.handlers[key] = (*core.handlers.get(key, ()), handler)
+        self._enter(room, manner, past)
+
+    def _enter(self, room: str, manner: Manner, past: Callable[[], Past] = Past) -> None:
+        """
+        Be a member of a room, now or when the component starts.
+        """
+        core = self._core
+        known = core.rooms.get(room)
+        manner = manner if known is None else joint(room, known, manner)
         if past() != NOTHING:
             core.pasts[room] = past
         if known != manner:

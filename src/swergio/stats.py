@@ -12,6 +12,8 @@ class Stats:
 
     Attributes:
         sent, received: Messages.
+        sent_bytes, received_bytes: What they took, as batches of which several may share what they have in common;
+            counted when a batch is closed, and when it comes.
         handled, failed: Messages that handlers were given, and those among them whose handler raised.
         unhandled: Messages of joined rooms that no handler or iterator was there for.
         lost: Messages that a reliable membership should have had and that are gone.
@@ -27,6 +29,8 @@ class Stats:
 
     sent: int = 0
     received: int = 0
+    sent_bytes: int = 0
+    received_bytes: int = 0
     handled: int = 0
     failed: int = 0
     unhandled: int = 0

@@ -9,6 +9,7 @@ from typing import Protocol
 from swergio.errors import SwergioError
 from swergio.messages import Kind, Message, MessageType
 from swergio.passes.failures import Failure
+from swergio.passes.journal import Told
 from swergio.passes.ledger import Ledger
 from swergio.passes.records import Record
 from swergio.passes.slots import Slots
@@ -17,7 +18,7 @@ from swergio.received import Received
 RECENT = 64
 
 
-class Pass(Protocol):
+class Pass(Told, Protocol):
     """
     What a process does with what comes of a pass. All on the loop, but for `ended`.
     """

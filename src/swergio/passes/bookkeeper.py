@@ -22,11 +22,13 @@ from swergio.messages import Kind, Message, MessageType
 from swergio.passes.begun import BegunPasses
 from swergio.passes.failures import Failure, Origin, Refusal
 from swergio.passes.givenup import GivenUp
+from swergio.passes.journal import Journal, Told
 from swergio.passes.ledger import Ledger
 from swergio.passes.records import Record
 from swergio.passes.rosters import Rosters
 from swergio.passes.waits import Waits
 from swergio.received import Received, message_id
+from swergio.reports import PassesReport
 from swergio.transport import Member
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ SLOWEST_TICK = 1.0
 QUICKEST_TICK = 0.02
 
 
-class Sent(Protocol):
+class Sent(Told, Protocol):
     """
     What a node keeps of a message that it sent on.
     """
@@ -64,6 +66,7 @@ class Bookkeeper:
     def __init__(self, core: Core) -> None:
         self.core = core
         self.nodes: Ledger[Sent] = Ledger()
+        self.journal = Journal()
         self.begun = BegunPasses(core.settings.max_open_passes)
         self.rosters = Rosters(core, self._left)
         self.sweepers: list[Callable[[float], None]] = []
@@ -123,6 +126,18 @@ class Bookkeeper:
         self.begun.close(error)
         self.nodes.close_all()
 
+    def listened_to(self, anybody: bool) -> None:
+        """
+        Take the times of passes from now on, or no longer.
+        """
+        self.journal.timed = anybody
+
+    def told(self) -> PassesReport | None:
+        """
+        Return what there is to tell of the passes now.
+        """
+        return self.journal.told([*self.begun.ledger.waiting(), *self.nodes.waiting()])
+
     def presence(self, room: str, member: Member, joined: bool) -> None:
         """
         Somebody joined or left a room that is watched.
@@ -144,8 +159,11 @@ class Bookkeeper:
             match = self.nodes.match(received.parent(index) or "", self.rosters.owing(received.room, received.sender))
             if match is None:
                 unmatched.append(index)
-            else:
-                works.append(match[0].owner.feedback(received, index, match[1]))
+                continue
+            record, due = match
+            if due and self.journal.timed:
+                record.owner.tally.times.append(time.monotonic() - record.since)
+            works.append(record.owner.feedback(received, index, due))
         if unmatched:
             works += self._unmatched(received, unmatched)
         return works
@@ -158,6 +176,7 @@ class Bookkeeper:
             self.core.stats.unmatched_feedback += 1
             log.info("%s: a pass failed that is not open here: %s", self.core.instance, failure.error())
         elif refused[1]:
+            self.journal.orphaned(refused[0], failure.reason, failure.missing)
             refused[0].owner.fail(failure)
 
     def _unmatched(self, received: Received, indices: list[int]) -> list[Work]:
@@ -176,7 +195,9 @@ class Bookkeeper:
         for pass_ in self.begun.ledger.left(room, instance):
             pass_.owner.fail(self._absent(pass_.room, pass_.missing).error())
         for sent in self.nodes.left(room, instance):
-            sent.owner.fail(self._absent(sent.room, sent.missing))
+            failure = self._absent(sent.room, sent.missing)
+            self.journal.orphaned(sent, failure.reason, failure.missing)
+            sent.owner.fail(failure)
 
     def _absent(self, room: str, missing: list[str]) -> Failure:
         return Failure(room, f"{' and '.join(missing)} left before answering", tuple(missing))
@@ -233,8 +254,10 @@ class Bookkeeper:
         """
         Fail a record that feedback is owed on, and have it reported. From any thread.
         """
+        failure = Failure(record.room, reason, (*record.missing, *missing))
         self.given_up.note(record.id)
-        record.owner.fail(Failure(record.room, reason, (*record.missing, *missing)))
+        self.journal.orphaned(record, failure.reason, failure.missing)
+        record.owner.fail(failure)
 
     # -- back to the sender of a message ------------------------------------------------------------------------------
 

@@ -95,6 +95,13 @@ class Ledger(Generic[O]):
         with self._lock:
             return len(self._owed.records) + len(self._answered.records)
 
+    def waiting(self) -> list[Record[O]]:
+        """
+        Return the records on which feedback is owed.
+        """
+        with self._lock:
+            return [*self._answered.records.values(), *self._owed.records.values()]
+
     @property
     def bytes(self) -> int:
         """
@@ -201,11 +208,15 @@ class Ledger(Generic[O]):
         if record.terms.count != 0:
             if record.settled:
                 self._remove(record)
+                if record.tally is not None:
+                    record.tally.closed += 1
         elif record.got:
             wanted = self._spare if record.settled or record.outstanding is None else self._answered
             if record.id not in wanted.records:
                 self._remove(record)
                 wanted.put(record)
+                if wanted is self._spare and record.tally is not None:
+                    record.tally.closed += 1
             while self._over((self._spare,), SPARE_RECORDS, SPARE_BYTES):
                 self._spare.take(next(iter(self._spare.records.values())))
 

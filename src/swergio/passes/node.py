@@ -70,6 +70,7 @@ class Node:
         self.max_stale = max_stale
         self.timeout = timeout
         self.backward_function: Callable[..., Any] | None = None
+        self.tally = keeper.journal.of_node(self.name, sources, sink)
         self._function = function
         self._joins: Joins[Input] = Joins(len(sources), MAX_RECORDS, MAX_BYTES)
         if len(sources) > 1:
@@ -178,7 +179,9 @@ class Node:
         now = time.monotonic()
         outstanding = None if members is None else set[str](members)
         sent = SentOn(self, ctx, origins)
-        return Record(sent, self.sink, self.terms, outstanding, size_of(ctx.saved), now, now + self.timeout)
+        return Record(
+            sent, self.sink, self.terms, outstanding, size_of(ctx.saved), now, now + self.timeout, tally=self.tally
+        )
 
     async def _members(self, waits: Waits) -> frozenset[str] | None:
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -9,13 +10,22 @@ from swergio.errors import AmbiguousProcess, PassError, PassFailed, PassTimeout,
 from swergio.messages import Kind, Message
 from swergio.passes.failures import Origin
 from swergio.passes.gradients import add, scale
+from swergio.passes.tallies import Tally
 from swergio.passes.waits import Signal
+from swergio.reports import WaitsFor
 
 if TYPE_CHECKING:
     from swergio.passes.begun import Pass
+    from swergio.passes.journal import Journal
     from swergio.passes.records import Record
 
 Combine = Literal["first", "sum", "mean"]
+
+_ABSENT: dict[WaitsFor, str] = {
+    "product": "its product did not come",
+    "pullback": "its pullback was not called",
+    "feedback": "its gradient did not come",
+}
 
 
 class Beginner(Protocol):
@@ -24,6 +34,7 @@ class Beginner(Protocol):
 
     Attributes:
         combine, producers: What its product is made of.
+        tally, journal: Where its passes are counted, and told of.
         ambiguity: What came after a pass was complete and shows that another one was not; the next call raises it.
     """
 
@@ -32,6 +43,8 @@ class Beginner(Protocol):
     combine: Combine | None
     producers: int
     ambiguity: PassError | None
+    tally: Tally
+    journal: Journal
 
 
 class OpenPass:
@@ -43,17 +56,20 @@ class OpenPass:
     Args:
         process: Whoever began it.
         signal: Set when the product is there, or never will be.
+        wants_feedback: It is complete with its gradient, and not with its product.
 
     Attributes:
         origins: The messages that the product was made of: what the gradient answers.
         failure: Why it cannot be completed.
         pulled: Whether its pullback was called.
+        ends: When the call that waits for it gives up, by the monotonic clock; infinity: none waits.
+        waited: Seconds that the caller waited for its product, if that was measured.
         record: Its entry in the ledger.
     """
 
     record: Record[Pass]
 
-    def __init__(self, process: Beginner, signal: Signal) -> None:
+    def __init__(self, process: Beginner, signal: Signal, *, wants_feedback: bool) -> None:
         self.sink = process.sink
         self.signal = signal
         self.origins: list[Origin] = []
@@ -63,6 +79,35 @@ class OpenPass:
         self._products: list[Message] = []
         self._gradients: list[Message] = []
         self._complete = False
+        self._wants_feedback = wants_feedback
+        self._counted = False
+        self.ends = math.inf
+        self.waited: float | None = None
+
+    # -- Told -----------------------------------------------------------------------------------------------------
+
+    @property
+    def tally(self) -> Tally:
+        """
+        See `swergio.passes.journal.Told`.
+        """
+        return self._process.tally
+
+    @property
+    def root(self) -> str:
+        """
+        See `swergio.passes.journal.Told`.
+        """
+        return self.record.id
+
+    @property
+    def waits_for(self) -> WaitsFor:
+        """
+        See `swergio.passes.journal.Told`.
+        """
+        if len(self.origins) < self._process.producers:
+            return "product"
+        return "feedback" if self.pulled else "pullback"
 
     # -- Pass, on the loop ----------------------------------------------------------------------------------------
 
@@ -129,8 +174,19 @@ class OpenPass:
         """
         See `Pass.ended`. What came is dropped, for its batches are not to stay in memory.
         """
+        if not self._counted:
+            self._counted = True
+            self._count()
         self._products.clear()
         self._gradients.clear()
+
+    def _count(self) -> None:
+        has_product = len(self.origins) >= self._process.producers
+        if self._complete or (has_product and not self._wants_feedback and self.failure is None):
+            self._process.tally.closed += 1
+            return
+        reason = _ABSENT[self.waits_for] if self.failure is None else str(self.failure)
+        self._process.journal.orphaned(self.record, reason, sorted(self.record.outstanding or ()))
 
     # -- whoever waits for it -------------------------------------------------------------------------------------
 

@@ -58,6 +58,8 @@ class ProcessFlow:
         self.ambiguity: PassError | None = None
         default = self.producers if gradients is None else gradients
         self._terms = Terms(None if default == "members" else default, strict=True)
+        self.journal = keeper.journal
+        self.tally = self.journal.of_process(self.source, self.sink)
         self._keeper = keeper
         self._core = keeper.core
         self._waits = waits
@@ -74,7 +76,10 @@ class ProcessFlow:
         await self._prepare(deadline)
         begun = await self._send(x, phase, meta, deadline, wants_feedback=False)
         try:
-            return await self._product(begun, deadline)
+            product = await self._product(begun, deadline)
+            if self.journal.timed:
+                self.tally.times.append(deadline.spent)
+            return product
         finally:
             self._keeper.begun.end_pass(begun.record)
 
@@ -98,6 +103,9 @@ class ProcessFlow:
         except BaseException:
             self._keeper.begun.end_pass(begun.record)
             raise
+        begun.ends = math.inf
+        if self.journal.timed:
+            begun.waited = deadline.spent
         if direct := begun.direct_producers:
             self._keeper.begun.ledger.expect(begun.record, direct)
         begun.record.since = time.monotonic()
@@ -112,6 +120,7 @@ class ProcessFlow:
         if begun.pulled:
             raise PassFailed(self.source, "its pullback was called before, and can be called once")
         begun.pulled = True
+        begun.ends = deadline.at
         begun.record.deadline = math.inf
         begun.signal = signal = self._waits.signal()
         try:
@@ -121,6 +130,8 @@ class ProcessFlow:
             self._check(begun)
             if not in_time:
                 raise PassTimeout(self.source, "gradient", deadline.seconds, begun.silent)
+            if self.journal.timed and begun.waited is not None:
+                self.tally.times.append(begun.waited + deadline.spent)
             return begun.take_gradient()
         finally:
             self._keeper.begun.end_pass(begun.record)
@@ -216,7 +227,8 @@ class ProcessFlow:
     ) -> OpenPass:
         packed = self._core.pack(x)
         members = await self._members(deadline)
-        begun = OpenPass(self, self._waits.signal())
+        begun = OpenPass(self, self._waits.signal(), wants_feedback=wants_feedback)
+        begun.ends = deadline.at
         begun.record = Record[Pass](begun, self.source, self._terms, members, 0, time.monotonic(), math.inf)
         append = partial(
             self._core.outbox.append, self.source, None, MessageType.FORWARD, *packed, phase=phase,

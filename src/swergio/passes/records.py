@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from swergio.passes.tallies import Tally
+
 O = TypeVar("O")  # noqa: E741  whoever opened a record
 
 
@@ -39,6 +41,7 @@ class Record(Generic[O]):
         id: The id of the message; set when it is opened.
         got: How many feedback messages came.
         missing: Who will not answer.
+        tally: Where it is counted when all that was owed has come.
     """
 
     owner: O
@@ -51,6 +54,7 @@ class Record(Generic[O]):
     id: str = ""
     got: int = 0
     missing: list[str] = field(default_factory=list)
+    tally: Tally | None = None
 
     @property
     def complete(self) -> bool:

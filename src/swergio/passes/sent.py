@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,8 +14,10 @@ from swergio.passes.context import Context
 from swergio.passes.failures import Failure, Origin, Refusal
 from swergio.passes.gradients import add
 from swergio.passes.records import Terms
+from swergio.passes.tallies import Tally
 from swergio.passes.waits import OnLoop, OnThread, drive, waits_of
 from swergio.received import Received
+from swergio.reports import WaitsFor
 
 if TYPE_CHECKING:
     from swergio.passes.bookkeeper import Bookkeeper
@@ -35,6 +38,7 @@ class Backward(Protocol):
     max_stale: int | None
     version: int
     backward_function: Callable[..., Any] | None
+    tally: Tally
 
 
 class SentOn:
@@ -61,6 +65,25 @@ class SentOn:
         self._came = False
         self._failed = False
         self._last: Message | None = None
+
+    # -- Told -----------------------------------------------------------------------------------------------------
+
+    waits_for: WaitsFor = "feedback"
+    ends = math.inf
+
+    @property
+    def tally(self) -> Tally:
+        """
+        See `swergio.passes.journal.Told`.
+        """
+        return self._node.tally
+
+    @property
+    def root(self) -> str:
+        """
+        See `swergio.passes.journal.Told`.
+        """
+        return self._origins[0].root
 
     # -- Sent -----------------------------------------------------------------------------------------------------
 

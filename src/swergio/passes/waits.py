@@ -29,20 +29,31 @@ Append = Callable[[], "tuple[Channel, int]"]
 class Deadline:
     """
     The end of a wait that may have several parts.
+
+    Attributes:
+        seconds: How long it may take.
+        at: When it is over, by the monotonic clock.
     """
 
-    __slots__ = ("_at", "seconds")
+    __slots__ = ("at", "seconds")
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._at = time.monotonic() + seconds
+        self.at = time.monotonic() + seconds
 
     @property
     def left(self) -> float:
         """
         Seconds until then, 0 if it is over.
         """
-        return max(0.0, self._at - time.monotonic())
+        return max(0.0, self.at - time.monotonic())
+
+    @property
+    def spent(self) -> float:
+        """
+        Seconds since the wait began.
+        """
+        return self.seconds - self.at + time.monotonic()
 
 
 class Signal(Protocol):

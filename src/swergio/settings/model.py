@@ -178,6 +178,7 @@ class Settings(UrlSettings):
         max_open_passes: How many passes a source keeps open.
         heartbeat: How often a silent connection says that it is there.
         dead_after: How long a connection may be silent before it counts as dead; more than ``heartbeat``.
+        stats_interval: How often the component tells those in the room ``_stats`` what it counts; 0: never.
         tls_ca: Certificates (PEM) of the authorities to trust, instead of the system's.
         tls_cert: The own certificate (PEM): a hub's, or a component's where the hub asks for one.
         tls_key: Its private key, unless ``tls_cert`` holds it.
@@ -210,6 +211,7 @@ class Settings(UrlSettings):
     max_open_passes: Count = 32
     heartbeat: Seconds = 5.0
     dead_after: Seconds = Field(default=15.0, validate_default=True)
+    stats_interval: Pause = 1.0
     tls_ca: File = None
     tls_cert: File = None
     tls_key: File = None

@@ -17,7 +17,7 @@ FACES = ("plain", "asyncio")
 Function: TypeAlias = Callable[..., Any]
 Register: TypeAlias = Callable[[Function], Any]
 
-_AT_ONCE = frozenset({"name", "instance", "stats", "guarantees", "on_loss", "stop"})
+_AT_ONCE = frozenset({"alert", "name", "instance", "stats", "guarantees", "on_loss", "stop"})
 
 
 class PlainFace(swergio.component.Component):
