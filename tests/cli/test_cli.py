@@ -103,7 +103,7 @@ def test_help_names_the_commands_and_loads_nothing_heavy() -> None:
     done = run("--help", command=[sys.executable, "-c", script])
     commands = {line.split()[0] for line in done.stdout.partition("Commands:\n")[2].splitlines() if line[:2] == "  "}
 
-    assert {"demo", "hub", "send", "ask", "watch", "rooms", "keys", "bench"} <= commands
+    assert {"demo", "hub", "send", "ask", "watch", "rooms", "top", "passes", "keys", "bench"} <= commands
     assert set(done.stdout.split()).isdisjoint({"rich", "pydantic", "numpy", "websockets", "matplotlib", "filelock"})
 
 
@@ -119,7 +119,9 @@ def test_without_the_extra_it_names_the_extra() -> None:
     assert done.stderr == "The command line needs typer. Run: pip install 'swergio[cli]'\n"
 
 
-@pytest.mark.parametrize("command", [["rooms"], ["send", "chat", "hello"], ["ask", "chat", "hello"], ["watch", "chat"]])
+@pytest.mark.parametrize(
+    "command", [["rooms"], ["send", "chat", "hello"], ["ask", "chat", "hello"], ["watch", "chat"], ["top"], ["passes"]]
+)
 def test_an_error_is_one_line_and_exit_code_1(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SWERGIO_CONNECT_TIMEOUT", "0.1")
     done = run(*command, "--url", "ws://127.0.0.1:1")

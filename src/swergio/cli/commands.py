@@ -138,6 +138,32 @@ def rooms(as_json: AsJson = False, url: Url = None) -> None:
 
 
 @app.command()
+def top(
+    once: Annotated[bool, typer.Option("--once", help="Show what there is after a second or two, and end.")] = False,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """
+    Show what the components do, live: rates, queues, pass times, losses, KPIs.
+
+    With --json it prints a line each second; nobody is slowed down.
+    """
+    from swergio.cli.top import run
+
+    run(url, once=once, as_json=as_json)
+
+
+@app.command()
+def passes(as_json: AsJson = False, url: Url = None) -> None:
+    """
+    Show the passes that are open or were given up, and where each waits.
+    """
+    from swergio.cli.passes import run
+
+    run(url, as_json=as_json)
+
+
+@app.command()
 def keys(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Whose they are, such as: hub forecaster")],
     folder: Annotated[Path, typer.Option(help="Where the files are put.")] = Path(),

@@ -144,7 +144,7 @@ def _finite(value: Any) -> Any:
             return str(value)
         case dict():
             return {key if isinstance(key, str) else str(key): _finite(item) for key, item in value.items()}
-        case list():
+        case list() | tuple():
             return [_finite(item) for item in value]
     return value
 
