@@ -96,7 +96,7 @@ class Alert:
         if isinstance(value, bool) or not isinstance(value, int | float):
             log.warning("%s: the KPI %r of %s is %.60r, and no number", self._core.instance, self.kpi, sender, value)
             return
-        step = step if isinstance(step, int) else None
+        step = int(step) if step is not None and hasattr(step, "__index__") else None  # NumPy has integers too
         with self._lock:
             self.values += 1
             change = self._gauge(sender).judge(value, step, at)

@@ -96,7 +96,7 @@ class Watchers:
         """
         The connection is back: find out what happened meanwhile.
         """
-        for room in self._known:
+        for room in {*self._known, *self._followers}:
             self._begin(room)
 
     def close(self) -> None:

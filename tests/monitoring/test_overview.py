@@ -183,6 +183,16 @@ def test_it_is_said_how_those_are_who_are_waited_for(last: Report | None, how: s
     known.report(MODEL, report(2.0, passes=PassesReport((), 1, (step("feedback", SITE),))).to_body(), 9.0)
     (place,) = waiting.passes(known, 9.0).open[0].waits
     assert place.owing == ((SITE, how),)
+    assert place.standing == "here"
+
+
+def test_a_pass_that_waits_at_a_component_which_is_gone_says_so() -> None:
+    known = told_of(model=step("feedback", SITE, age=2.0))
+    found = waiting.passes(known, 20.0)
+    assert (found.open[0].age, found.open[0].waits[0].standing) == (22.0, "silent")
+    drawn_passes = drawn(screen.passes(found, full().state(1.0).nodes), 160)
+    assert "model#aaaa (silent) for feedback from 'forecast', of site#bbbb (silent)" in drawn_passes
+    assert "trainer#cccc/0/1 " in drawn_passes
 
 
 # -- drawing ----------------------------------------------------------------------------------------------------------

@@ -70,8 +70,10 @@ def test_a_component_tells_what_it_counts_while_somebody_listens(make: Make) -> 
     assert report.counts.received_bytes >= 5000
     assert 0 < report.counts.sent_bytes < 1000
     assert (report.interval, report.passes, report.closing, report.schema) == (0.05, None, False, SCHEMA)
-    later = reader.wait("worker", lambda later: later.uptime > report.uptime, "the worker told more")
+    sender.send("work", b"")
+    later = reader.wait("worker", lambda later: later.counts.handled == 7, "the worker told more")
     assert later.counts.sent == 1
+    assert later.handler_seconds > report.handler_seconds
     assert "sender" not in reader.latest
     worker.close()
     reader.wait("worker", lambda report: report.closing, "the worker said that it was closed")

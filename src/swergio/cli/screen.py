@@ -67,6 +67,14 @@ def short(instance: str) -> str:
     return printable(name + mark + random[:4])
 
 
+def short_id(id: str) -> str:
+    """
+    Return the id of a message likewise.
+    """
+    instance, slash, number = id.partition("/")
+    return short(instance) + printable(slash + number)
+
+
 # -- the parts of top ---------------------------------------------------------------------------------------------
 
 
@@ -189,13 +197,14 @@ def _opened(rows: Sequence[OpenPass]) -> Table:
     for row in rows:
         where = "\n".join(map(_where, row.waits))
         left = "" if row.left is None else f"{row.left:.1f} s"
-        table.add_row(Text(printable(row.root)), f"{row.age:.1f} s", left, Text(where))
+        table.add_row(Text(short_id(row.root)), f"{row.age:.1f} s", left, Text(where))
     return table
 
 
 def _where(place: Whereabouts) -> str:
     step = place.step
-    said = f"{short(place.at)} for {STEP_WORDS[step.waits_for]}"
+    silent = " (silent)" if place.standing == "silent" else ""
+    said = f"{short(place.at)}{silent} for {STEP_WORDS[step.waits_for]}"
     if step.waits_for == "pullback":
         return said
     owing = ", ".join(f"{short(who)} ({how})" for who, how in place.owing)
@@ -210,5 +219,5 @@ def _orphaned(rows: Sequence[Orphan]) -> Table:
         missing = f" (missing {', '.join(map(short, orphan.missing))})" if orphan.missing else ""
         given_up_by = Text(f"{short(row.instance)}, {printable(orphan.node)}")
         why = Text(printable(orphan.reason) + missing)
-        table.add_row(Text(printable(orphan.root)), given_up_by, f"{orphan.ago:.0f} s", why)
+        table.add_row(Text(short_id(orphan.root)), given_up_by, f"{orphan.ago:.0f} s", why)
     return table

@@ -32,11 +32,13 @@ class Whereabouts:
 
     Attributes:
         at: Who waits there.
+        standing: How it is: ``"here"`` or ``"silent"``.
         step: What it waits for.
         owing: Each who is waited for, and what is known of how it is.
     """
 
     at: str
+    standing: str
     step: OpenReport
     owing: tuple[tuple[str, str], ...]
 
@@ -140,7 +142,8 @@ def _whereabouts(overview: Overview, steps: Sequence[Step], waiting: set[str], n
     for step in last:
         report = step.report
         owing = [who for who in report.owing if not _instances(overview, report.room, who) & waiting] or report.owing
-        yield Whereabouts(step.instance, report, tuple((who, _how(overview, who, now)) for who in owing))
+        standing = overview.standing(step.instance, now) or ""
+        yield Whereabouts(step.instance, standing, report, tuple((who, _how(overview, who, now)) for who in owing))
 
 
 def _is_last(overview: Overview, report: OpenReport, waiting: set[str]) -> bool:
@@ -182,7 +185,13 @@ def as_record(found: Passes) -> dict[str, Any]:
             | {
                 "steps": [{"instance": step.instance} | flat(step.report) for step in one.steps],
                 "waits": [
-                    {"at": place.at, "owing": dict(place.owing), "for": place.step.waits_for, "room": place.step.room}
+                    {
+                        "at": place.at,
+                        "standing": place.standing,
+                        "owing": dict(place.owing),
+                        "for": place.step.waits_for,
+                        "room": place.step.room,
+                    }
                     for place in one.waits
                 ],
             }
