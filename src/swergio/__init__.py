@@ -2,6 +2,8 @@
 Direct feedback between the components of a machine-learning process: data forward, gradients and rewards back.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from swergio.alerting import Alert
 from swergio.component import Component
 from swergio.errors import (
@@ -9,6 +11,7 @@ from swergio.errors import (
     AmbiguousProcess,
     Backlog,
     ComponentClosed,
+    ComponentFailed,
     ConfigurationError,
     ConnectFailed,
     CorruptBody,
@@ -36,6 +39,9 @@ from swergio.presence import Presence
 from swergio.stats import Stats
 from swergio.transport import Guarantees, Loss, Member, Mode
 
+if TYPE_CHECKING:
+    from swergio.swarm import Swarm
+
 __all__ = [
     "AccessRefused",
     "Alert",
@@ -43,6 +49,7 @@ __all__ = [
     "Backlog",
     "Component",
     "ComponentClosed",
+    "ComponentFailed",
     "ConfigurationError",
     "ConnectFailed",
     "Context",
@@ -71,8 +78,18 @@ __all__ = [
     "RequestError",
     "RequestTimeout",
     "Stats",
+    "Swarm",
     "SwergioError",
     "UnknownScheme",
     "UnsupportedBody",
     "UsedAfterFork",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # What starts programs imports pydantic, which takes longer than the rest of swergio, and few components need it.
+    if name == "Swarm":
+        from swergio.swarm import Swarm
+
+        return Swarm
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -23,6 +23,7 @@ from swergio.errors import Backlog, ComponentClosed, HandlerFailed, MessageTooLa
 from swergio.messages import Instance, Kind, Message, check_destination, check_open_room
 from swergio.outbox import Outbox
 from swergio.publishing import Publisher
+from swergio.readiness import tell_ready
 from swergio.reception import Reception
 from swergio.stats import Stats
 from swergio.transport import Context, Manner, Past, Will, find
@@ -98,6 +99,7 @@ class Core(Reception):
             await self.transport.close()
             raise
         _opened.add(self)
+        tell_ready(self.instance)
 
     async def _enter_all(self) -> None:
         # Each join is a round trip. They begin in the order of the rooms, and some are under way at once.

@@ -12,6 +12,7 @@ The type says whose doing it was; a builtin is the second base where callers wou
     ├── Backlog (TimeoutError)                 the room did not take it in time
     ├── ComponentClosed (RuntimeError)         you closed it
     ├── UsedAfterFork (RuntimeError)
+    ├── ComponentFailed (RuntimeError)         a program that you had started
     ├── ConnectFailed (ConnectionError)        the other end is not there, or does not want you
     │   ├── AccessRefused (PermissionError)
     │   ├── IncompatiblePeer
@@ -41,6 +42,7 @@ __all__ = [
     "AmbiguousProcess",
     "Backlog",
     "ComponentClosed",
+    "ComponentFailed",
     "ConfigurationError",
     "ConnectFailed",
     "CorruptBody",
@@ -194,6 +196,22 @@ class UsedAfterFork(SwergioError, RuntimeError):
             f"component {self.name!r} belongs to process {self.parent} and this is its fork {self.child}: "
             "create a component of its own in each process, or start processes with 'spawn'"
         )
+
+
+@dataclass(eq=False)
+class ComponentFailed(SwergioError, RuntimeError):
+    """
+    A component of a swarm could not be started, did not become ready, or ended with an error.
+
+    ``said`` is the last line that it printed.
+    """
+
+    name: str
+    reason: str
+    said: str = ""
+
+    def __str__(self) -> str:
+        return f"component {self.name!r} {self.reason}" + (f"; the last it said: {self.said}" if self.said else "")
 
 
 @dataclass(eq=False)

@@ -81,6 +81,23 @@ def hub(
 
 
 @app.command()
+def up(
+    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="What to start.")] = Path("swarm.yaml"),
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="COMPONENT", help="Start this one alone. May be given again.")
+    ] = None,
+) -> None:
+    """
+    Start the components of a file, and stop them with Ctrl-C.
+
+    Ends with exit code 1 if one of them failed.
+    """
+    from swergio.cli.up import run
+
+    run(file, only or [])
+
+
+@app.command()
 def send(room: Room, data: Data, type: Type = None, to: To = None, text: AsText = False, url: Url = None) -> None:
     """
     Send a message.

@@ -18,6 +18,7 @@ from swergio.hub.access import accepting
 from swergio.hub.connection_file import Address, ConnectionFile
 from swergio.hub.server import Hub
 from swergio.loops import run
+from swergio.readiness import tell_ready
 
 if TYPE_CHECKING:
     from swergio.settings import Settings
@@ -63,6 +64,7 @@ def serve(settings: Settings, announce: Callable[[list[str]], None]) -> None:
     async def main() -> None:
         async with _serving(settings, settings.hub.listen or (USUAL_URL,), token) as (hub, stopping):
             announce(hub.urls)
+            tell_ready(" ".join(hub.urls))
             await stopping.wait()
 
     run(main, settings.loop)

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import SecretStr, ValidationError
 
 from swergio.errors import ConfigurationError
+from swergio.readiness import READY, REPLICA
 from swergio.settings.model import PREFIX, HubSettings, Settings, UrlSettings, nearest_file
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ KEYS = sorted(Settings.model_fields)
 HUB_KEYS = sorted(HubSettings.model_fields)
 QUERY_KEYS = [key for key in KEYS if key not in {"hub", "token", "url"}]
 VARIABLES = [PREFIX + key.upper() for key in KEYS if key != "hub"] + [f"{PREFIX}HUB_{key.upper()}" for key in HUB_KEYS]
-# Read where they are used: by the hub, by fault tests, and by tests that need a Redis.
-OTHER_VARIABLES = {PREFIX + "RUNTIME_DIR", PREFIX + "SEED", PREFIX + "REDIS_SERVER"}
+# Read where they are used: by the hub, by what a swarm starts, by fault tests, and by tests that need a Redis.
+OTHER_VARIABLES = {PREFIX + "RUNTIME_DIR", READY, REPLICA, PREFIX + "SEED", PREFIX + "REDIS_SERVER"}
 
 
 def load(url: str | None = None, **overrides: Any) -> Settings:
