@@ -70,4 +70,6 @@ def test_importing_swergio_imports_nothing_that_may_not_be_needed() -> None:
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
 
     assert "swergio" in loaded
-    assert loaded.isdisjoint({"pydantic", "pydantic_settings", "numpy", "websockets", "typer", "rich", "matplotlib"})
+    assert loaded.isdisjoint(
+        {"pydantic", "pydantic_settings", "numpy", "websockets", "typer", "rich", "matplotlib", "yaml"}
+    )

@@ -285,7 +285,8 @@ class Transport(ABC):
 
         ``members`` (room) gives a list of `Member`; ``watch`` and ``unwatch`` (room) too, and begin or end the
         reports of who joins and leaves; ``rooms`` gives a list of dicts; ``sync`` returns once all that was taken
-        from the outbox before is acknowledged.
+        from the outbox before is acknowledged; ``about`` gives the versions of what is at the other end, by name, or
+        None if that does not tell them.
         """
 
     @abstractmethod

@@ -4,6 +4,8 @@ Where messages go: rooms, inboxes, observers, membership.
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import pytest
 
 from swergio.messages import Kind
@@ -221,14 +223,15 @@ def test_members_and_rooms_are_told() -> None:
     bob.join("other", Mode.OBSERVER)
     world.run()
     ann.answers.clear()
-    for verb, *arguments in (("members", "room"), ("members", "empty"), ("rooms",)):
+    for verb, *arguments in (("members", "room"), ("members", "empty"), ("rooms",), ("about",)):
         ann.ask(verb, *arguments)
     world.run()
 
-    members, nobody, rooms = (value for _, value, _ in ann.answers)
+    members, nobody, rooms, about = (value for _, value, _ in ann.answers)
     assert members == [[ann.instance, "reliable", None], [bob.instance, "lossy", None]]
     assert nobody == []
     assert [(room["room"], len(room["members"])) for room in rooms] == [("other", 1), ("room", 2)]
+    assert about == {"swergio": version("swergio")}
 
 
 PLAIN = [None, None, None, False]  # no group, and nothing of the past

@@ -1,5 +1,5 @@
 """
-The command line: ``swergio demo | hub | send | ask | watch | rooms | top | passes | keys | bench``.
+The command line: ``swergio demo | hub | up | send | ask | watch | rooms | top | passes | doctor | keys | bench``.
 
 Its packages come with ``pip install 'swergio[cli]'``; `main` says so where they are missing.
 """

@@ -181,6 +181,18 @@ def passes(as_json: AsJson = False, url: Url = None) -> None:
 
 
 @app.command()
+def doctor(as_json: AsJson = False, url: Url = None) -> None:
+    """
+    Tell what is configured, whether it can be reached, and what to do.
+
+    Ends with exit code 1 if something is wrong.
+    """
+    from swergio.cli.doctor import run
+
+    run(url, as_json=as_json)
+
+
+@app.command()
 def keys(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Whose they are, such as: hub forecaster")],
     folder: Annotated[Path, typer.Option(help="Where the files are put.")] = Path(),

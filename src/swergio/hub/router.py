@@ -22,6 +22,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from hmac import compare_digest
+from importlib.metadata import version
 from typing import Any
 
 import msgpack
@@ -374,6 +375,8 @@ class Router:
                 return _members(self.rooms.members(room))
             case "rooms", []:
                 return self.rooms.describe()
+            case "about", []:
+                return {"swergio": version("swergio")}
         raise ValueError(f"the hub cannot be asked {verb!r} with {len(arguments)} arguments")
 
 

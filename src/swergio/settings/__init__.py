@@ -9,7 +9,7 @@ Importing this package imports pydantic, which takes longer than the rest of swe
 connects, not at the top of a module that ``import swergio`` reaches.
 """
 
-from swergio.settings.loading import load
+from swergio.settings.loading import load, origin
 from swergio.settings.model import HubSettings, Settings
 
-__all__ = ["HubSettings", "Settings", "load"]
+__all__ = ["HubSettings", "Settings", "load", "origin"]

@@ -54,6 +54,21 @@ def load(url: str | None = None, **overrides: Any) -> Settings:
     return settings.model_copy(update={"url": url, "token": places.token(settings)})
 
 
+def origin(*keys: str, url: str | None = None) -> str:
+    """
+    Return how an error names the place that says the first of several settings which is said anywhere.
+
+    Args:
+        keys: The settings.
+        url: As for `load`.
+    """
+    places = _Places({} if url is None else {"url": url})
+    said = url or places.merged(UrlSettings).url
+    if said is not None:
+        places.read_query(said)
+    return min(places.find(key) for key in keys)[1]
+
+
 class _Places:
     """
     What the code and the query of the URL say; the environment and the file are read when they are asked.

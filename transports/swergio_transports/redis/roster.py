@@ -10,6 +10,7 @@ from swergio.transport import Events, Member
 from swergio_transports.redis import members
 from swergio_transports.redis.access import Access
 from swergio_transports.redis.calls import Command
+from swergio_transports.redis.limits import information
 
 logger = logging.getLogger("swergio.redis")
 
@@ -87,6 +88,14 @@ class Roster:
                 if instance not in before:
                     before[instance] = member
                     self._events.presence(room, member, joined=True)
+
+    async def about(self) -> dict[str, str]:
+        """
+        Return the version of the server, or of one of them; nothing if it may not be asked.
+        """
+        info = information(await self._broker.ask(self._keys.rooms, "INFO", "server"))
+        names = {"valkey": "valkey_version", "redis": "redis_version"}
+        return {name: info[key] for name, key in names.items() if key in info}
 
     async def rooms(self) -> list[dict[str, Any]]:
         """

@@ -256,6 +256,7 @@ class RedisTransport(Transport):
             "watch": roster.watch,
             "unwatch": roster.unwatch,
             "rooms": roster.rooms,
+            "about": roster.about,
         }
         return await self._persist(lambda: questions[verb](*arguments))
 
