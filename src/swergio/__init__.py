@@ -2,7 +2,7 @@
 Direct feedback between the components of a machine-learning process: data forward, gradients and rewards back.
 """
 
-from typing import TYPE_CHECKING, Any
+import typing
 
 from swergio.alerting import Alert
 from swergio.component import Component
@@ -39,7 +39,7 @@ from swergio.presence import Presence
 from swergio.stats import Stats
 from swergio.transport import Guarantees, Loss, Member, Mode
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from swergio.swarm import Swarm
 
 __all__ = [
@@ -86,7 +86,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> typing.Any:
     # What starts programs imports pydantic, which takes longer than the rest of swergio, and few components need it.
     if name == "Swarm":
         from swergio.swarm import Swarm

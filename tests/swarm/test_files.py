@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import swergio
-from swergio.swarm import Description
+from swergio.swarm import Common, Description, Entry
 from swergio.swarm.programs import Program
 
 
@@ -161,6 +161,17 @@ def test_what_is_added_is_looked_at_just_so(place: Path) -> None:
     with pytest.raises(swergio.ConfigurationError, match=r"components\.b\.replicas is 0; expected a whole number"):
         description.add("b", "b.py", replicas=0)
     assert list(description.programs) == ["a"]
+
+
+def test_the_page_names_every_key() -> None:
+    page = (Path(__file__).parents[2] / "docs/swarm.md").read_text("utf-8")
+    tables, _, old = page.partition("### Files of 0.0.2")
+    named = set(re.findall(r"^\| `(\w+)` \|", tables, re.MULTILINE))
+    for_all = set(re.findall(r"`(\w+)`", re.findall(r"for all of them: (.*?), and any", tables, re.DOTALL)[0]))
+    old_keys = set(re.findall(r"`(?:settings\.)?(\w+)`", "".join(re.findall(r"^\| (`[^|]*) \|", old, re.MULTILINE))))
+
+    assert named | old_keys == set(Entry.model_fields) | set(Common.model_fields)
+    assert for_all | old_keys == set(Common.model_fields) | {"filepath", "envpath", "delay"}
 
 
 # -- mistakes ---------------------------------------------------------------------------------------------------------

@@ -145,8 +145,12 @@ class Whistle:
     def _read(self) -> None:
         with contextlib.suppress(BlockingIOError):
             said = os.read(self._descriptor, 4096).decode(errors="replace")
-            if not self.heard.done():
-                self.heard.set_result(said.partition("\n")[0])
+            # In the next turn of the loop: what was printed before this was said is told before it.
+            self._loop.call_soon(self._hear, said.partition("\n")[0])
+
+    def _hear(self, said: str) -> None:
+        if not self.heard.done():
+            self.heard.set_result(said)
 
     def close(self) -> None:
         """
