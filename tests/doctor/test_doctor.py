@@ -165,7 +165,8 @@ def test_a_token_that_is_refused(token: str | None, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("scheme", ["ws", "redis"])
-def test_something_else_listens_there(scheme: str) -> None:
+def test_something_else_listens_there(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SWERGIO_CONNECT_TIMEOUT", "0.3")
     with answering(b"220 mail.example.org ESMTP\r\n") as address:
         (finding,) = wrong(examined(f"{scheme}://{address}"))
 

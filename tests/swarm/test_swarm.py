@@ -34,6 +34,15 @@ member.run()
 print("closed")
 """
 
+ASKS = """
+import swergio
+
+with swergio.Component("asks") as asks:
+    print(len(asks.members("room")))
+    for reply in asks.gather("room", None, count=3):
+        print(reply.sender.name, *reply.data)
+"""
+
 CHILD = """
 import subprocess, sys
 import swergio
@@ -131,31 +140,28 @@ def gone(*pids: int) -> None:
 # -- starting ---------------------------------------------------------------------------------------------------------
 
 
-def test_each_is_started_when_the_one_before_is_in_its_rooms(swarm: swergio.Swarm, heard: Heard, place: Path) -> None:
-    (place / "asks.py").write_text(
-        "import swergio\nwith swergio.Component('asks') as asks:\n    print(len(asks.members('room')))\n"
-    )
+def test_each_is_started_when_the_one_before_is_in_its_rooms_and_knows_its_number(
+    swarm: swergio.Swarm, heard: Heard, place: Path
+) -> None:
+    (place / "asks.py").write_text(ASKS)
     swarm.add("single", "member.py", arguments=["single"])
     swarm.add("several", "member.py", arguments="several", replicas=2)
     swarm.add("asks", "asks.py", main=True)
     swarm.start()
     swarm.wait(DEADLINE)
 
-    assert heard.of("asks") == ["3"]
+    first, *others = heard.of("asks")
+    pids = {status.name: status.pid for status in swarm.status}
+    assert first == "3"
+    assert set(others) == {
+        f"single 0 {pids['single']}",
+        f"several 0 {pids['several-0']}",
+        f"several 1 {pids['several-1']}",
+    }
     order = [line for line in heard.of("") if line.endswith("is ready")]
     assert order[:2] == ["hub is ready", "single is ready"]
     assert set(order[2:4]) == {"several-0 is ready", "several-1 is ready"}
     assert order[4:] == ["asks is ready"]
-
-
-def test_replicas_know_their_number(swarm: swergio.Swarm) -> None:
-    swarm.add("member", "member.py", arguments=["member"], replicas=3)
-    swarm.start()
-    with visitor(swarm) as asks:
-        answers = {tuple(reply.data) for reply in asks.gather("room", None, count=3)}
-
-    told = {status.name: status.pid for status in swarm.status}
-    assert answers == {(str(number), told[f"member-{number}"]) for number in range(3)}
 
 
 def test_stopping_closes_components_in_good_order(swarm: swergio.Swarm, heard: Heard) -> None:
@@ -265,6 +271,7 @@ def test_a_component_that_does_not_end_is_killed(bare: swergio.Swarm, heard: Hea
     assert heard.of("")[-2:] == ["deaf was killed, since it did not end", "deaf is stopped"]
 
 
+@pytest.mark.long
 def test_a_hub_that_was_killed_comes_back_where_it_was(swarm: swergio.Swarm) -> None:
     swarm.add("member", "member.py", arguments=["member"])
     swarm.start()

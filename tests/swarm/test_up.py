@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,33 +18,12 @@ from typing import Any
 
 import pytest
 
+from tests.docs.programs import ROOT, output_of, programs
 from tests.swarm.test_swarm import DEADLINE, MEMBER, gone
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no swarms on Windows")
 
 UP = [sys.executable, "-c", "from swergio.cli import main; main()", "up"]
-
-HELLO = """
-hub: true
-components:
-  world: {script: world.py}
-  universe: {script: universe.py, main: true}
-"""
-
-WORLD = """
-import swergio
-
-world = swergio.Component("world")
-world.on("galactic_chat", "DATA/TEXT")(lambda message: "Hello Universe!")
-world.run()
-"""
-
-UNIVERSE = """
-import swergio
-
-with swergio.Component("universe") as universe:
-    print(universe.request("galactic_chat", "Hello World!", wait=False))
-"""
 
 PLAIN = {"command": [sys.executable, "-c", "import os, time; print('pid', os.getpid(), flush=True); time.sleep(100)"]}
 
@@ -78,33 +59,67 @@ def write(**file: Any) -> None:
     Path("swarm.yaml").write_text(json.dumps(file), "utf-8")  # which is YAML
 
 
-def test_it_ends_with_its_main_component(place: Path) -> None:
-    (place / "world.py").write_text(WORLD)
-    (place / "universe.py").write_text(UNIVERSE)
-    (place / "swarm.yaml").write_text(HELLO)
+@pytest.mark.long
+def test_the_swarm_of_the_readme_ends_with_its_main_component(place: Path) -> None:
+    for name, text in programs("README.md").items():
+        (place / name).write_text(text)
+    page = (ROOT / "README.md").read_text("utf-8")
+    (file,) = re.findall(r"^```yaml\n# swarm\.yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (place / "swarm.yaml").write_text(file)
     done = up()
     lines = re.sub(r":\d+", ":N", done.stdout).splitlines()
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert lines[:2] == ["hub      | listening on ws://127.0.0.1:N", "swergio  | hub is ready"]
-    assert lines[2] == "swergio  | world is ready"
-    assert set(lines[3:5]) == {"universe | Hello Universe!", "swergio  | universe is ready"}
-    assert lines[5:] == ["swergio  | universe ended", "swergio  | world is stopped", "swergio  | hub is stopped"]
+    assert [line for line in lines if not line.startswith("trainer")] == [
+        "hub        | listening on ws://127.0.0.1:N",
+        *(f"swergio    | {name} is ready" for name in ("hub", "shop", "forecaster", "trainer")),
+        "swergio    | trainer ended",
+        *(line for line in lines[-3:-1] if line.endswith(("shop is stopped", "forecaster is stopped"))),
+        "swergio    | hub is stopped",
+    ]
+    told = [line.removeprefix("trainer    | ") for line in lines if line.startswith("trainer")]
+    assert "\n".join(told) + "\n" == output_of("README.md", "trainer.py")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_and_sigterm_stop_all_and_leave_nothing(place: Path, number: int) -> None:
+@pytest.mark.long
+def test_the_example_on_one_machine() -> None:
+    # A quarter of the steps do: a day costs 0.914 then, where 1.1 is allowed.
+    text = (
+        (ROOT / "examples/hosts/swarm.yaml")
+        .read_text("utf-8")
+        .replace("trainer.py,", "trainer.py, arguments: --steps 100,")
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(ROOT / "examples/hosts", folder, dirs_exist_ok=True)
+        Path(folder, "swarm.yaml").write_text(text, "utf-8")
+        done = up(f"{folder}/swarm.yaml")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "trainer    | 100 steps, 0 messages lost; a day costs 0." in done.stdout
+
+
+def test_ctrl_c_stops_all_the_hub_last_and_leaves_nothing(place: Path) -> None:
     (place / "member.py").write_text(MEMBER)
     member = {"script": "member.py", "arguments": "member", "replicas": 2}
     write(hub=True, components={"member": member, "plain": PLAIN})
     with started(until="pid") as (program, lines):
-        program.send_signal(number)
+        program.send_signal(signal.SIGINT)
         rest, errors = program.communicate(timeout=DEADLINE)
 
     assert (program.returncode, errors) == (0, "")
     said = "".join(lines) + rest
     assert {"member-0 | closed", "member-1 | closed", "swergio  | plain is stopped"} <= set(said.splitlines())
     assert said.endswith("swergio  | hub is stopped\n")
+    gone(int(lines[-1].split()[-1]))
+
+
+def test_sigterm_stops_all_too() -> None:
+    write(components={"plain": PLAIN})
+    with started(until="pid") as (program, lines):
+        program.send_signal(signal.SIGTERM)
+        rest, errors = program.communicate(timeout=DEADLINE)
+
+    assert (program.returncode, rest, errors) == (0, "swergio | plain is stopped\n", "")
     gone(int(lines[-1].split()[-1]))
 
 
@@ -133,6 +148,16 @@ def test_one_that_fails_stops_the_others_and_is_the_exit_code(place: Path) -> No
     gone(*map(int, re.findall(r"pid (\d+)", done.stdout)))
 
 
+def test_it_ends_when_nobody_reads_any_more() -> None:
+    write(components={"plain": PLAIN, "more": {"command": ["sh", "-c", "while :; do echo more; done"]}})
+    with started(until="pid") as (program, lines):
+        assert program.stdout is not None
+        program.stdout.close()
+        assert program.stderr is not None
+        assert (program.wait(DEADLINE), program.stderr.read()) == (0, "")
+    gone(int(lines[-1].split()[-1]))
+
+
 def test_one_alone() -> None:
     write(components={"one": {"command": "echo 1"}, "two": {"command": "echo 2"}})
     done = up("--only", "two")
@@ -149,15 +174,3 @@ def test_a_mistake_is_one_line_and_nothing_is_started(place: Path) -> None:
     assert done.stderr == (
         "swergio: other.yaml: components.one.restart.policy is 'maybe'; expected never, on-failure or always\n"
     )
-
-
-def test_names_are_coloured_where_that_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    write(components={"one": {"command": ["echo", "\x1b[31mred\x1b[0m"]}})
-    assert "one     | red\n" in up().stdout
-
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    done = up().stdout
-    assert "\x1b[36mone     | \x1b[0m\x1b[31mred\x1b[0m" in done
-    assert "\x1b[1mswergio | \x1b[0mone ended" in done
-    monkeypatch.setenv("NO_COLOR", "1")
-    assert "\x1b" not in up().stdout

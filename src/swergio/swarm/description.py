@@ -10,7 +10,7 @@ from typing import Any
 from swergio.errors import ConfigurationError
 from swergio.settings import load
 from swergio.swarm.keys import Entry, File, Restart, checked
-from swergio.swarm.programs import Program, Programs, variables
+from swergio.swarm.programs import FILES, Program, Programs, variables
 from swergio.swarm.reading import Source, read
 
 HUB = "hub"
@@ -85,7 +85,8 @@ class Description:
         listen = load(hub=settings).hub.listen if "listen" in settings else (LOOPBACK,)
         settings.pop("listen", None)
         common = self._programs.settings
-        own = {key: value for key, value in common.items() if key not in {"url", "token_file"}}
+        # Its TLS is another one's than that of those who dial: it has that from where any hub has it.
+        own = {key: value for key, value in common.items() if key not in {"url", *FILES}}
         return Program(
             name=HUB,
             command=hub_command(listen),

@@ -176,7 +176,7 @@ class Keeper:
                 self._whistle,
                 lambda line: self._print(self.name, line),
             )
-        except OSError as exc:
+        except (OSError, ValueError) as exc:  # ValueError: there is a NUL in what it is told
             return f"cannot be started: {exc}", ""
         self._pid = running.pid
         self._note(running.pid)

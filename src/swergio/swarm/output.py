@@ -49,7 +49,10 @@ class Printer:
             text = f"\x1b[{number or 1}m{before}\x1b[0m{line}\x1b[0m\n"
         else:
             text = before + _ESCAPES.sub("", line) + "\n"
-        stream.write(text)
+        try:
+            stream.write(text)
+        except UnicodeEncodeError:
+            stream.write(text.encode("ascii", "backslashreplace").decode())
         stream.flush()
 
     def _coloured(self, stream: TextIO) -> bool:

@@ -145,7 +145,7 @@ class Swarm:
 
     def _open(self) -> Supervisor:
         if self._supervisor is None:
-            # Not uvloop, which starts processes on the main thread's loop alone.
+            # asyncio's own, as on the command line: there is nothing to be gained from another one here.
             portal = Portal("swergio swarm", "asyncio")
             try:
                 self._supervisor = portal.call(self._entered)

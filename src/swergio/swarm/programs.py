@@ -30,7 +30,7 @@ STOP_TIMEOUT = 10.0  # beyond 'close_timeout', in which a component still sends 
 
 SETTINGS = [key for key in KEYS if key not in {"hub", "token"}]
 NEVER = Restart()
-_FILES = {"token_file", "tls_ca", "tls_cert", "tls_key", "curve_key", "curve_hub"}
+FILES = {"token_file", "tls_ca", "tls_cert", "tls_key", "curve_key", "curve_hub"}
 _INTERPRETERS = ("bin/python", "Scripts/python.exe", "python", "python.exe")
 
 
@@ -212,7 +212,7 @@ class Programs:
         return told
 
     def _from_here(self, key: str, value: Any) -> Any:
-        return self._source.folder / Path(value).expanduser() if key in _FILES and isinstance(value, str) else value
+        return self._source.folder / Path(value).expanduser() if key in FILES and isinstance(value, str) else value
 
     def check(self, place: str, settings: Mapping[str, Any]) -> None:
         """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import secrets
 import shutil
@@ -21,6 +22,8 @@ from swergio.readiness import READY, REPLICA
 from swergio.swarm.description import HUB, Description, hub_command
 from swergio.swarm.keeper import Keeper, Status
 from swergio.swarm.programs import Program
+
+log = logging.getLogger("swergio.swarm")
 
 _GUARD = Path(__file__).with_name("guard.py")
 
@@ -40,7 +43,7 @@ class Supervisor:
 
     def __init__(self, description: Description, tell: Callable[[str, str], None]) -> None:
         self.description = description
-        self._tell = tell
+        self._output = tell
         self._keepers: dict[str, list[Keeper]] = {}
         self._folder = Path()
         self._whistles = 0
@@ -81,6 +84,13 @@ class Supervisor:
         with contextlib.suppress(OSError):  # somebody killed the guard
             self._guard.stdin.write(f"{group:+d}\n".encode())
             self._guard.stdin.flush()
+
+    def _tell(self, name: str, line: str) -> None:
+        try:
+            self._output(name, line)
+        except Exception:
+            # Whoever cannot take a line does not keep components from being watched, and stopped.
+            log.exception("a line of %s cannot be told", name or "the swarm")
 
     # -- starting and stopping ------------------------------------------------------------------------------------
 
