@@ -85,11 +85,12 @@ __all__ = [
     "UsedAfterFork",
 ]
 
+if not typing.TYPE_CHECKING:  # a checker that knew of it would take any name for one of this module
 
-def __getattr__(name: str) -> typing.Any:
-    # What starts programs imports pydantic, which takes longer than the rest of swergio, and few components need it.
-    if name == "Swarm":
-        from swergio.swarm import Swarm
+    def __getattr__(name: str) -> typing.Any:
+        # What starts programs imports pydantic, which takes longer than all of this, and few components need it.
+        if name == "Swarm":
+            from swergio.swarm import Swarm
 
-        return Swarm
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            return Swarm
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
