@@ -13,6 +13,7 @@ from swergio.core import LOGGING_ROOM, Core
 from swergio.membership import Since, manner_of, past_of
 from swergio.messages import MessageType, Phase, check_name
 from swergio.passes import Passes
+from swergio.people.asking import AsksPeople
 from swergio.registration import Registration
 from swergio.streams import Reading
 from swergio.transport import Member
@@ -20,7 +21,7 @@ from swergio.transport import Member
 __all__ = ["Component"]
 
 
-class Component(Passes, Asking, Reading, Registration):
+class Component(Passes, Asking, AsksPeople, Reading, Registration):
     """
     A component of a process: it joins rooms, sends, and handles what comes.
 

@@ -22,6 +22,7 @@ from swergio.errors import UsedAfterFork
 from swergio.membership import Since
 from swergio.messages import MessageType, Phase
 from swergio.passes import PlainPasses
+from swergio.people.asking import PlainAsksPeople
 from swergio.portal import Portal, stop_on_sigterm
 from swergio.registration import Registration
 from swergio.streams import PlainReading
@@ -30,7 +31,7 @@ from swergio.transport import Manner, Member, Past
 _open: set[Component] = set()
 
 
-class Component(PlainPasses, PlainAsking, PlainReading, Registration):
+class Component(PlainPasses, PlainAsking, PlainAsksPeople, PlainReading, Registration):
     """
     A component of a process: it joins rooms, sends, and handles what comes.
 

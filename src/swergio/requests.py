@@ -160,6 +160,14 @@ class Requests:
             if request is None or not request.answer(Message(received, index)):
                 self.late += 1
 
+    def take_feedback(self, received: Received, index: int) -> bool:
+        """
+        Hand a feedback message to what it answers, if that was asked as a request is; false if it was not.
+        """
+        with self._lock:
+            request = self._open.get(received.parent(index) or "")
+        return request is not None and request.answer(Message(received, index))
+
     def undeliverable(self, channel: int, first: int, count: int) -> None:
         """
         Fail the requests among messages that reached nobody.

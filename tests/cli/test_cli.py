@@ -103,7 +103,8 @@ def test_help_names_the_commands_and_loads_nothing_heavy() -> None:
     done = run("--help", command=[sys.executable, "-c", script])
     commands = {line.split()[0] for line in done.stdout.partition("Commands:\n")[2].splitlines() if line[:2] == "  "}
 
-    assert {"demo", "hub", "up", "doctor", "send", "ask", "watch", "rooms", "top", "passes", "keys", "bench"} <= commands
+    wanted = {"demo", "hub", "up", "doctor", "send", "ask", "watch", "rooms", "top", "passes", "desk", "keys", "bench"}
+    assert wanted <= commands
     assert set(done.stdout.split()).isdisjoint(
         {"rich", "pydantic", "numpy", "websockets", "matplotlib", "filelock", "yaml"}
     )

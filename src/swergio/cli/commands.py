@@ -145,6 +145,25 @@ def watch(
 
 
 @app.command()
+def desk(
+    room: Room,
+    name: Annotated[str, typer.Option(help="What the desk is called.")] = "desk",
+    folder: Annotated[
+        Path | None, typer.Option(help="Where files that are shown are put; by default a temporary folder.")
+    ] = None,
+    url: Url = None,
+) -> None:
+    """
+    Answer what is asked in a room, as a person, until /quit or Ctrl-C.
+
+    Several desks share the work; what one leaves open goes to another.
+    """
+    from swergio.cli.desk import run
+
+    run(room, name=name, folder=folder, url=url)
+
+
+@app.command()
 def rooms(as_json: AsJson = False, url: Url = None) -> None:
     """
     List the rooms and their members.

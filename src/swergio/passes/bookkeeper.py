@@ -181,8 +181,11 @@ class Bookkeeper:
 
     def _unmatched(self, received: Received, indices: list[int]) -> list[Work]:
         """
-        Feedback on what no node or process sent is for the handlers of its room and type, if there are any.
+        Feedback on what no node or process sent is for who asked for it, or for the handlers of its room and type.
         """
+        indices = [index for index in indices if not self.core.requests.take_feedback(received, index)]
+        if not indices:
+            return []
         handlers = self.core.handlers_for(received.room, received.type)
         if not handlers:
             self.core.stats.unmatched_feedback += len(indices)
