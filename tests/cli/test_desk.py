@@ -145,8 +145,9 @@ def test_a_person_at_a_terminal(asker: swergio.Component, url: str) -> None:
         os.close(theirs)
         os.write(mine, b"2\n")
         (answer,) = asker.ask_human("lab", [Item("tune", "Good?", Choice(("yes", "no")))], timeout=DEADLINE)
+        asker.ask_human("lab", ["open"], timeout=1, default=None)
         shown = os.read(mine, 4096).decode()
-        desk.send_signal(signal.SIGINT)
+        desk.send_signal(signal.SIGTERM)  # while an item is open
         assert desk.wait(DEADLINE) == 0
     os.close(mine)
 

@@ -158,3 +158,20 @@ def test_what_a_reset_does_not_take(url: str, how: dict[str, Any], expected: str
         with pytest.raises(swergio.ConfigurationError, match=expected):
             remote.reset(**how)
         remote.close()
+
+
+def test_after_close_nothing_can_be_asked(url: str) -> None:
+    with serve(Court, "court", url=url):
+        remote = RemoteVectorEnv("court", 2, url=url)
+        remote.close()
+        remote.close()
+        with pytest.raises(swergio.ConfigurationError, match=r"after close\(\)"):
+            remote.reset()
+
+
+@pytest.mark.parametrize(("how", "expected"), [({"num_envs": 0}, "num_envs=0"), ({"on_loss": "ignore"}, "on_loss='ig")])
+def test_what_no_vector_can_be_made_of(url: str, how: dict[str, Any], expected: str) -> None:
+    with pytest.raises(swergio.ConfigurationError, match=expected):
+        RemoteVectorEnv("court", **{"num_envs": 2, "url": url, **how})
+    with pytest.raises(swergio.NoMembers):
+        RemoteVectorEnv("nowhere", 2, url=url, timeout=0.1)

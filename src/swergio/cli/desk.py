@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import signal
 import sys
 import tempfile
 import time
@@ -31,6 +32,8 @@ def run(room: str, *, name: str, folder: Path | None, url: str | None) -> None:
         place.mkdir(parents=True, exist_ok=True)
         component = swergio.Component(name, url)
         desk(component, room, Terminal(place).answer, group=GROUP)
+        # A person who thinks something over must not keep the desk from ending.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         typer.echo(f"At the desk of {show.printable(room)}. {SKIP} leaves an item to others, {QUIT} ends.")
         component.run()
 

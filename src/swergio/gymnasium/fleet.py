@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 import swergio.asyncio
-from swergio.errors import NoMembers, RequestTimeout
+from swergio.errors import ConfigurationError, NoMembers, RequestTimeout
 from swergio.gymnasium.calls import (
     CLOSE,
     HELLO,
@@ -22,6 +22,8 @@ from swergio.gymnasium.calls import (
 from swergio.messages import Instance
 from swergio.portal import Portal
 from swergio.presence import Presence
+
+T = TypeVar("T")
 
 CLOSE_SECONDS = 5.0
 
@@ -42,6 +44,7 @@ class Fleet:
         self._asked: dict[str, set[asyncio.Task[Any]]] = {}
         self._component = swergio.asyncio.Component("env-client", url)
         self._component.on_presence(room)(self._changed)
+        self._closed = False
         self._portal = Portal("swergio environments")
         try:
             self._portal.call(self._start)
@@ -62,22 +65,28 @@ class Fleet:
             EnvironmentsBusy: all workers are full.
             HandlerFailed, RequestTimeout: a worker could not make an environment, or stayed silent.
         """
-        return self._portal.call(lambda: self._open_all(indices))
+        return self._call(lambda: self._open_all(indices))
 
     def ask(self, questions: Sequence[Question]) -> list[Any]:
         """
         Ask all questions at once and return the answers in their order; in the place of one that failed, its error.
         """
-        return self._portal.call(lambda: self._ask_all(questions))
+        return self._call(lambda: self._ask_all(questions))
 
     def close(self, sessions: Sequence[Session]) -> None:
         """
         End these sessions and leave; what cannot be reached ends as this client leaves.
         """
+        self._closed = True
         try:
             self._portal.call(lambda: self._close_all(sessions))
         finally:
             self._portal.end(1)
+
+    def _call(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        if self._closed:
+            raise ConfigurationError(f"a call of the environments of {self._room!r} after close()")
+        return self._portal.call(function)
 
     # -- on the loop ----------------------------------------------------------------------------------------------
 

@@ -61,6 +61,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
         on_loss: Literal["truncate", "raise"] = "truncate",
     ) -> None:
+        self.closed = True  # until there is something to close: what is half made is deleted too
         if num_envs < 1:
             raise ConfigurationError(f"num_envs={num_envs!r}", "a number of environments above 0")
         if on_loss not in ("truncate", "raise"):
@@ -75,6 +76,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         except BaseException:
             self._fleet.close(())
             raise
+        self.closed = False
 
     def _take_spaces(self) -> None:
         first = self._sessions[0]
