@@ -196,6 +196,7 @@ def test_a_client_that_leaves_without_a_word_leaves_no_environment(url: str) -> 
         assert service.clients == []
 
 
+@pytest.mark.long
 def test_the_environment_of_a_killed_client_is_freed(url: str) -> None:
     Court.closed = 0
     command = [sys.executable, worlds.__file__, url, "court"]
@@ -206,6 +207,7 @@ def test_the_environment_of_a_killed_client_is_freed(url: str) -> None:
         assert service.clients == []
 
 
+@pytest.mark.long
 def test_after_its_worker_was_killed_a_client_is_told_and_a_reset_begins_elsewhere(url: str, work: Work) -> None:
     (first,) = work("fragile", 1)
     with swergio.Component("client", url, **SETTINGS) as component:

@@ -47,6 +47,7 @@ def test_two_workers_do_what_one_process_does(url: str, mode: AutoresetMode) -> 
         assert (one.clients, other.clients) == ([], [])
 
 
+@pytest.mark.long
 def test_workers_in_processes_of_their_own(url: str, work: Work) -> None:
     work("cartpole", 2)
     local = SyncVectorEnv([lambda: gymnasium.make("CartPole-v1")] * N)
@@ -79,6 +80,7 @@ def test_a_render_is_one_of_each(url: str) -> None:
         remote.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
 def test_the_environments_of_a_killed_worker_are_truncated_and_go_on_elsewhere(
     url: str, work: Work, mode: AutoresetMode
@@ -105,6 +107,7 @@ def test_the_environments_of_a_killed_worker_are_truncated_and_go_on_elsewhere(
     remote.close()
 
 
+@pytest.mark.long
 def test_a_killed_worker_is_an_error_for_who_wants_it_so(url: str, work: Work) -> None:
     work("fragile", 2)
     remote = RemoteVectorEnv("fragile", 2, url=url, on_loss="raise")

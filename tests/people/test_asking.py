@@ -11,6 +11,7 @@ import pytest
 import swergio
 from swergio.people import Choice, Item, Media, Number, Rating, Skip, Text, desk
 from swergio.testing import Inbox, eventually
+from tests.live.deployments import deployed
 from tests.people.conftest import ROOM, Hire
 
 SORTS = [
@@ -96,9 +97,6 @@ def test_what_one_leaves_open_goes_to_another(asker: Any, hire: Hire) -> None:
 
 
 def test_what_one_skips_goes_to_another(asker: Any, hire: Hire) -> None:
-    def skip(_: Item) -> str:
-        raise Skip("not my field")
-
     hire(skip)
     knows = hire(lambda _: "done")
     eventually(lambda: len(asker.members(ROOM)) == 2, "both are there")
@@ -210,3 +208,23 @@ def test_a_desk_of_the_asyncio_face(url: str) -> None:
     with swergio.Component("asker", url) as asker:
         assert asker.ask_human(ROOM, ["hey"], timeout=20)[0].value == "hey!"
     clerk.end()
+
+
+@pytest.mark.parametrize("deployment", ["zmq+ipc", "redis"])
+def test_it_is_the_same_on_every_transport(deployment: str) -> None:
+    with deployed(deployment) as url, swergio.Component("asker", url) as asker:
+        people = [swergio.Component("person", url) for _ in range(2)]
+        desk(people[0], ROOM, lambda item: item.show)
+        desk(people[1], ROOM, skip)
+        for person in people:
+            person.start()
+        answers = asker.ask_human(ROOM, ["a", "b", "c"], timeout=20)
+        for person in people:
+            person.close()
+
+    assert [answer.value for answer in answers] == ["a", "b", "c"]
+    assert {answer.by for answer in answers} == {people[0].instance}
+
+
+def skip(_: Item) -> str:
+    raise Skip("not my field")

@@ -17,7 +17,7 @@ import typer
 import swergio
 from swergio.cli import show
 from swergio.people import Item, Media, Skip, desk
-from swergio.people.desk import GROUP
+from swergio.people.desks import GROUP
 
 WIDTH, HEIGHT = 64, 48  # of a drawing, in its own dots: two of them are one character high
 SKIP, QUIT = "/skip", "/quit"
