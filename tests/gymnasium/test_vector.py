@@ -172,9 +172,46 @@ def test_after_close_nothing_can_be_asked(url: str) -> None:
             remote.reset()
 
 
-@pytest.mark.parametrize(("how", "expected"), [({"num_envs": 0}, "num_envs=0"), ({"on_loss": "ignore"}, "on_loss='ig")])
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ({"num_envs": 0}, "num_envs=0"),
+        ({"on_loss": "ignore"}, "on_loss='ig"),
+        ({"autoreset_mode": "Never"}, "one of 'NextStep'"),
+    ],
+)
 def test_what_no_vector_can_be_made_of(url: str, how: dict[str, Any], expected: str) -> None:
     with pytest.raises(swergio.ConfigurationError, match=expected):
         RemoteVectorEnv("court", **{"num_envs": 2, "url": url, **how})
     with pytest.raises(swergio.NoMembers):
         RemoteVectorEnv("nowhere", 2, url=url, timeout=0.1)
+
+
+@pytest.mark.parametrize(
+    ("actions", "expected"),
+    [
+        (3, "the actions 3"),
+        ([0], "1 actions for 2 environments"),
+        ([0, 1, 0], "3 actions for 2 environments"),
+        (["left", "right"], "action of environment 0"),
+    ],
+)
+def test_actions_that_are_none(url: str, actions: Any, expected: str) -> None:
+    with serve(Fragile, "room", url=url):
+        remote = RemoteVectorEnv("room", 2, url=url)
+        remote.reset()
+        with pytest.raises(swergio.ConfigurationError, match=expected):
+            remote.step(actions)
+        assert list(remote.step([0, 1])[1]) == [1, 1]
+        remote.close()
+
+
+def test_without_autoreset_an_ended_episode_is_not_stepped(url: str) -> None:
+    with serve(Court, "court", url=url):
+        remote = RemoteVectorEnv("court", 2, url=url, autoreset_mode="Disabled")
+        remote.reset()
+        while not remote.step(remote.action_space.sample())[2].all():
+            pass
+        with pytest.raises(swergio.ConfigurationError, match=r"a step of \[0, 1\], whose episodes have ended"):
+            remote.step(remote.action_space.sample())
+        remote.close()

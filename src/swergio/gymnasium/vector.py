@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
+from gymnasium.vector.utils import batch_space, concatenate, create_empty_array
 
 from swergio.errors import ConfigurationError
+from swergio.gymnasium.arguments import actions_of, mask_of, mode_of, seeds_of
 from swergio.gymnasium.calls import RENDER, RESET, STEP, EnvironmentLost, Session
 from swergio.gymnasium.fleet import Fleet
 from swergio.gymnasium.values import own, pack
@@ -67,7 +68,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         if on_loss not in ("truncate", "raise"):
             raise ConfigurationError(f"on_loss={on_loss!r}", "'truncate' or 'raise'")
         self.num_envs = num_envs
-        self._mode = AutoresetMode(autoreset_mode)
+        self._mode = mode_of(autoreset_mode)
         self._on_loss = on_loss
         self._fleet = Fleet(check_name(room, "room"), url, render_mode, timeout)
         try:
@@ -108,8 +109,8 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             ConfigurationError: there are not as many seeds as environments, or the mask is no such array.
             As the class.
         """
-        seeds = self._seeds(seed)
-        mask, options = self._masked(options)
+        seeds = seeds_of(seed, self.num_envs)
+        mask, options = mask_of(options, self.num_envs)
         infos: dict[str, Any] = {}
         self._reset(np.flatnonzero(mask).tolist(), infos, seeds, options)
         self._ended[mask] = False
@@ -120,29 +121,25 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         Take a step in all environments at once.
 
         Raises:
+            ConfigurationError: these are not as many actions as environments, or some are none; or an episode has
+                ended, and ``autoreset_mode`` is ``"Disabled"``.
             HandlerFailed: one of them raised; the error says what. `reset` before the next step.
             EnvironmentLost: with ``on_loss="raise"``, the worker of one has left.
             RequestTimeout: a worker stayed silent.
         """
+        self._check_ended()
         resets = self._ended if self._mode is AutoresetMode.NEXT_STEP else np.zeros(self.num_envs, bool)
-        if self._mode is AutoresetMode.DISABLED and self._ended.any():
-            raise ConfigurationError(
-                f"a step of {np.flatnonzero(self._ended).tolist()}, whose episodes have ended",
-                "reset(options={'reset_mask': ...}) before it, as autoreset_mode is 'Disabled'",
-            )
         rewards = np.zeros(self.num_envs)
         terminated, truncated = np.zeros(self.num_envs, bool), np.zeros(self.num_envs, bool)
         infos: dict[str, Any] = {}
-        answers = self._ask_steps(list(iterate(self.action_space, actions)), resets)
-        for index, answer in enumerate(answers):
+        for index, answer in enumerate(self._ask_steps(actions_of(actions, self.action_space, self.num_envs), resets)):
             if resets[index]:
                 self._observed[index], info = answer
             else:
                 self._observed[index], rewards[index], terminated[index], truncated[index], info = answer
-                if self._mode is AutoresetMode.SAME_STEP and (terminated[index] or truncated[index]):
-                    final = {"final_obs": self._observed[index], "final_info": info}
-                    infos = self._add_info(infos, final, index)
-                    continue
+            ended = bool(terminated[index] or truncated[index])
+            if ended and self._mode is AutoresetMode.SAME_STEP:
+                info = {"final_obs": self._observed[index], "final_info": info}
             infos = self._add_info(infos, info, index)
         self._ended = terminated | truncated
         if self._mode is AutoresetMode.SAME_STEP:
@@ -260,28 +257,16 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
 
     # -- forms ----------------------------------------------------------------------------------------------------
 
+    def _check_ended(self) -> None:
+        if self._mode is AutoresetMode.DISABLED and self._ended.any():
+            raise ConfigurationError(
+                f"a step of {np.flatnonzero(self._ended).tolist()}, whose episodes have ended",
+                "reset(options={'reset_mask': ...}) before it, as autoreset_mode is 'Disabled'",
+            )
+
     def _batched(self) -> Any:
         self._batch = concatenate(self.single_observation_space, self._observed, self._batch)
         return deepcopy(self._batch)
-
-    def _seeds(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
-        if seed is None:
-            return [None] * self.num_envs
-        if isinstance(seed, int | np.integer):
-            return [int(seed) + index for index in range(self.num_envs)]
-        if len(seed) != self.num_envs:
-            raise ConfigurationError(f"{len(seed)} seeds for {self.num_envs} environments", "one for each")
-        return [None if one is None else int(one) for one in seed]
-
-    def _masked(self, options: dict[str, Any] | None) -> tuple[Any, dict[str, Any] | None]:
-        if options is None or "reset_mask" not in options:
-            return np.ones(self.num_envs, bool), options
-        mask = options["reset_mask"]
-        if not isinstance(mask, np.ndarray) or mask.shape != (self.num_envs,) or mask.dtype != bool or not mask.any():
-            raise ConfigurationError(
-                f"options['reset_mask'] of {mask!r}", f"a boolean array of shape ({self.num_envs},), not all False"
-            )
-        return mask, {key: value for key, value in options.items() if key != "reset_mask"}
 
 
 def _resulted(session: Session, answer: Any) -> Any:
