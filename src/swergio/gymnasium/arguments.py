@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from gymnasium import Space
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import iterate
 
 from swergio.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from gymnasium import Space
 
 
 def mode_of(said: str | AutoresetMode) -> AutoresetMode:
