@@ -81,14 +81,20 @@ class Component(Passes, Asking, AsksPeople, Reading, Registration):
         """
         Send what is queued, under the setting ``close_timeout``, and disconnect.
 
+        Nodes with a checkpoint save what they learned since the last one.
+
         Returns:
             How many messages were not acknowledged and may be lost.
+
+        Raises:
+            CheckpointFailed: it could not be saved. The component is closed.
         """
         if self._thread is None:
             return 0
         thread, self._thread = self._thread, None
         left = await self._core.close()
-        await asyncio.wait({thread}, timeout=self._core.settings.close_timeout)
+        ended, _ = await asyncio.wait({thread}, timeout=self._core.settings.close_timeout)
+        await asyncio.to_thread(self._keeper.finish, ended=bool(ended))
         return left
 
     def stop(self) -> None:

@@ -115,18 +115,26 @@ class Component(PlainPasses, PlainAsking, PlainAsksPeople, PlainReading, Registr
         """
         Send what is queued, under the setting ``close_timeout``, and disconnect. Closing twice does nothing.
 
+        Nodes with a checkpoint save what they learned since the last one.
+
         Returns:
             How many messages were not acknowledged and may be lost.
+
+        Raises:
+            CheckpointFailed: it could not be saved. The component is closed.
         """
         portal, self._portal = self._portal, None
         _open.discard(self)
         if portal is None or isinstance(self._core.refusal, UsedAfterFork):
             return 0
         left = portal.call(self._core.close)
+        ended = True
         if self._dispatching is not None and self._dispatching is not threading.current_thread():
             self._dispatching.join(self._core.settings.close_timeout)
+            ended = not self._dispatching.is_alive()
         self._dispatching = None
         portal.end(1)
+        self._keeper.finish(ended=ended)
         return left
 
     def stop(self) -> None:

@@ -25,6 +25,7 @@ The type says whose doing it was; a builtin is the second base where callers wou
     │   ├── PassFailed
     │   ├── PassTimeout (TimeoutError)
     │   └── AmbiguousProcess
+    ├── CheckpointFailed                       what is kept on disk
     ├── CorruptBody (ValueError)               what a peer sent
     └── ProtocolError
 
@@ -41,6 +42,7 @@ __all__ = [
     "AccessRefused",
     "AmbiguousProcess",
     "Backlog",
+    "CheckpointFailed",
     "ComponentClosed",
     "ComponentFailed",
     "ConfigurationError",
@@ -355,6 +357,25 @@ class AmbiguousProcess(PassError):
             f"{' and '.join(self.producers)} both produced the result of one pass in {self.room!r}: "
             "say combine='first', 'sum' or 'mean' (with producers=n), or end the process in a room of its own"
         )
+
+
+@dataclass(eq=False)
+class CheckpointFailed(SwergioError):
+    """
+    A checkpoint could not be saved, or what was saved cannot be loaded.
+
+    ``action`` is ``"saved"`` or ``"loaded"``.
+    """
+
+    path: str
+    action: str
+    reason: str
+
+    def __str__(self) -> str:
+        text = f"the checkpoint {self.path!r} cannot be {self.action}: {self.reason}"
+        if self.action == "saved":
+            return f"{text}. The one before is still there"
+        return f"{text}. Put a whole one in its place, or move it away to begin from the start"
 
 
 @dataclass(eq=False)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from swergio.channels import Channel
 from swergio.codec.frames import Buffer
 from swergio.dispatch import Work
-from swergio.errors import SwergioError
+from swergio.errors import CheckpointFailed, SwergioError
 from swergio.messages import Kind, Message, MessageType
 from swergio.passes.begun import BegunPasses
 from swergio.passes.failures import Failure, Origin, Refusal
@@ -70,6 +70,7 @@ class Bookkeeper:
         self.begun = BegunPasses(core.settings.max_open_passes)
         self.rosters = Rosters(core, self._left)
         self.sweepers: list[Callable[[float], None]] = []
+        self.finishers: list[Callable[[], None]] = []
         self.shortest_timeout = core.settings.pass_timeout
         self._watched: set[str] = set()
         self._sinks: set[str] = set()
@@ -137,6 +138,25 @@ class Bookkeeper:
         Return what there is to tell of the passes now.
         """
         return self.journal.told([*self.begun.ledger.waiting(), *self.nodes.waiting()])
+
+    def finish(self, *, ended: bool) -> None:
+        """
+        The component is closed: have what it learned saved, if its handlers have ``ended``. From any thread.
+
+        Raises:
+            CheckpointFailed: it could not be saved.
+        """
+        if not ended and self.finishers:
+            log.warning("%s was closed while a handler ran: what it learned last is not saved", self.core.instance)
+            return
+        failed: list[CheckpointFailed] = []
+        for finish in self.finishers:
+            try:
+                finish()
+            except CheckpointFailed as exc:
+                failed.append(exc)
+        if failed:
+            raise failed[0]
 
     def presence(self, room: str, member: Member, joined: bool) -> None:
         """

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, update_wrapper
-from typing import Any, NamedTuple, TypeVar
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 from swergio.channels import Channel
 from swergio.dispatch import Handler
+from swergio.errors import ConfigurationError
 from swergio.messages import Message, MessageType
 from swergio.passes.bookkeeper import Bookkeeper, Sent
+from swergio.passes.checkpoints import Checkpoint
 from swergio.passes.context import Context
 from swergio.passes.failures import Failure, Origin, Refusal
 from swergio.passes.gradients import size_of
@@ -71,6 +76,7 @@ class Node:
         self.timeout = timeout
         self.backward_function: Callable[..., Any] | None = None
         self.tally = keeper.journal.of_node(self.name, sources, sink)
+        self._checkpoint: Checkpoint | None = None
         self._function = function
         self._joins: Joins[Input] = Joins(len(sources), MAX_RECORDS, MAX_BYTES)
         if len(sources) > 1:
@@ -98,8 +104,60 @@ class Node:
     def updated(self) -> None:
         """
         Say that the weights are another version now.
+
+        Raises:
+            CheckpointFailed: they were to be saved, and could not be; see `checkpoint`.
         """
         self.version += 1
+        if self._checkpoint is not None:
+            self._checkpoint.updated(self.version)
+
+    def checkpoint(
+        self,
+        save: Callable[[BinaryIO], Any],
+        load: Callable[[BinaryIO], Any],
+        *,
+        every: int,
+        path: str | os.PathLike[str] | None = None,
+    ) -> bool:
+        """
+        Keep the weights on disk, and go on from those that are there: call it before the component starts.
+
+        They are saved with every so many calls of `updated`, on the thread of that call, and when the component is
+        closed. A new checkpoint takes the place of the last one only when it is whole and on the disk, and the last one
+        is kept: if one is broken after all, the one before is loaded, with a warning.
+
+        ::
+
+            resumed = predict.checkpoint(lambda file: np.save(file, weights), restore, every=100)
+
+        Args:
+            save: Writes what is to be kept into a binary file. It is read again from its beginning.
+            load: Reads it; called here and now, if there is something.
+            every: How many updates lie between two checkpoints.
+            path: The file; by default it is called after component and node, in the working folder. Components that
+                run at the same time need one each, also replicas.
+
+        Returns:
+            Whether something was loaded. The version of the weights is what it was, too.
+
+        Raises:
+            CheckpointFailed: what is there cannot be loaded.
+            ConfigurationError: another component that is running has this checkpoint, or an argument is wrong.
+        """
+        if self._checkpoint is not None:
+            raise ConfigurationError(f"a second checkpoint of the node {self.name!r}", "one, of all that it learns")
+        file = Path(path or re.sub(r"[^\w.-]", "_", f"{self.keeper.core.instance.name}.{self.name}.checkpoint"))
+        checkpoint = Checkpoint(file.absolute(), save, load, every)
+        try:
+            version = checkpoint.resume()
+        except BaseException:
+            checkpoint.release()
+            raise
+        self.version = version or self.version
+        self._checkpoint = checkpoint
+        self.keeper.finishers.append(lambda: checkpoint.finish(self.version))
+        return version is not None
 
     # -- forward --------------------------------------------------------------------------------------------------
 
