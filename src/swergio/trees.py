@@ -54,6 +54,17 @@ def beside(tree: Any, other: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
         yield path, tree, other
 
 
+def spread(function: Callable[..., Any], body: Any, *first: Any) -> Any:
+    """
+    Call a function with a body behind its ``first`` arguments.
+
+    The items of a list are positional arguments, those of a dict keyword arguments; anything else is one argument.
+    """
+    if isinstance(body, Mapping):
+        return function(*first, **body)
+    return function(*first, *body) if isinstance(body, list | tuple) else function(*first, body)
+
+
 def _check(fits: bool, path: str, tree: Any, other: Any) -> None:
     if not fits:
         raise ValueError(f"{path} should be {_outline(tree)}, and is {_outline(other)}")

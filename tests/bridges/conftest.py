@@ -33,9 +33,20 @@ def needs(*names: str) -> list[ModuleType]:
     return [pytest.importorskip(name, reason=f"{name} is not installed") for name in names]
 
 
-@pytest.fixture(params=["memory", "ws"])
-def url(request: pytest.FixtureRequest) -> Iterator[str]:
-    with tempfile.TemporaryDirectory() as folder, HubThread([address(request.param, Path(folder))]) as hub:
+over_wires = pytest.mark.parametrize("scheme", ["memory", "ws"])
+"""
+For the tests that show that gradients are what they should be; what a bridge does with them is the same on any wire.
+"""
+
+
+@pytest.fixture
+def scheme() -> str:
+    return "memory"
+
+
+@pytest.fixture
+def url(scheme: str) -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as folder, HubThread([address(scheme, Path(folder))]) as hub:
         yield hub.urls[0]
 
 

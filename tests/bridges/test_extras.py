@@ -8,7 +8,7 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize(("bridge", "framework"), [("torch", "torch")])
+@pytest.mark.parametrize(("bridge", "framework"), [("torch", "torch"), ("jax", "jax")])
 def test_a_missing_framework_is_named_with_its_extra(bridge: str, framework: str) -> None:
     program = f"""
 import sys

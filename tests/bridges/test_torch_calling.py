@@ -12,7 +12,7 @@ import swergio
 import swergio.asyncio
 from swergio import Phase
 from swergio.testing import Inbox
-from tests.bridges.conftest import Make, needs
+from tests.bridges.conftest import Make, needs, over_wires
 
 if TYPE_CHECKING:
     import torch
@@ -81,6 +81,7 @@ def assert_same_gradients(one: Any, other: Any, *tensors: Tensor) -> None:
     torch.testing.assert_close(*gradients, rtol=1e-6, atol=1e-12)
 
 
+@over_wires
 def test_a_remote_function_has_its_place_in_a_bigger_graph(remote: swergio.torch.Remote) -> None:
     torch.manual_seed(0)
     before, after = nn.Linear(4, 3).double(), nn.Linear(2, 1).double()
@@ -91,6 +92,7 @@ def test_a_remote_function_has_its_place_in_a_bigger_graph(remote: swergio.torch
     assert_same_gradients(loss, expected, x, *model.parameters())
 
 
+@over_wires
 def test_one_graph_may_hold_several_calls(remote: swergio.torch.Remote) -> None:
     x, back = inputs(5, 3), torch.ones(2, 3, dtype=torch.float64)
 
@@ -109,6 +111,7 @@ def test_backward_comes_by_also_if_nobody_wants_the_gradient_of_the_input(
     assert x.grad is None
 
 
+@over_wires
 def test_the_mode_is_the_phase(remote: swergio.torch.Remote, phases: Inbox) -> None:
     x = inputs(5, 3)
     assert_same_gradients(remote.eval()(x).sum(), here(x).sum(), x)
@@ -140,6 +143,7 @@ def test_a_pass_is_pulled_back_once(remote: swergio.torch.Remote) -> None:
         loss.backward()
 
 
+@over_wires
 def test_structures_go_and_come(make: Make) -> None:
     model = make("model")
 

@@ -12,7 +12,7 @@ import pytest
 import swergio
 from swergio import Phase
 from swergio.testing import Inbox
-from tests.bridges.conftest import Make, needs
+from tests.bridges.conftest import Make, needs, over_wires
 
 if TYPE_CHECKING:
     import torch
@@ -74,6 +74,7 @@ def assert_same(got: list[Any], expected: list[Any]) -> None:
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-12)
 
 
+@over_wires
 @pytest.mark.parametrize("face", ["plain", "asyncio"])
 def test_two_modules_learn_as_they_do_in_one_process(make: Make, face: str) -> None:
     first, second = net(3, 4), net(4, 2)
@@ -95,6 +96,7 @@ def test_two_modules_learn_as_they_do_in_one_process(make: Make, face: str) -> N
     assert_same([*weights(first), *weights(second)], weights(whole))
 
 
+@over_wires
 def test_without_an_optimizer_gradients_are_passed_on_and_nothing_is_learned(make: Make) -> None:
     module = net(3, 2)
     before = weights(module)
@@ -106,6 +108,7 @@ def test_without_an_optimizer_gradients_are_passed_on_and_nothing_is_learned(mak
     assert all(weight.grad is None for weight in module.parameters())
 
 
+@over_wires
 def test_the_phase_says_whether_the_module_is_trained(make: Make) -> None:
     module = nn.Sequential(nn.BatchNorm1d(3), net(3, 2), nn.Dropout(0.5)).double()
     before = weights(module)
@@ -137,6 +140,7 @@ def test_a_frozen_part_stays_frozen(make: Make) -> None:
     assert_same([normalize.running_mean], [np.zeros(3)])
 
 
+@over_wires
 def test_dicts_are_keyword_arguments_and_come_back_as_dicts(make: Make) -> None:
     class Mix(nn.Module):
         def forward(self, wind: Tensor, target: dict[str, Any], scale: Tensor, mode: str, count: int) -> Any:
@@ -193,6 +197,7 @@ def assert_stepped(module: nn.Module, at_first: nn.Module, steps: float) -> None
         assert_same([weight.detach()], [(first - 0.1 * steps * first.grad).detach()])
 
 
+@over_wires
 def test_open_passes_keep_the_weights_that_they_went_through(make: Make) -> None:
     module = net(3, 4, 2)
     at_first = copy.deepcopy(module)

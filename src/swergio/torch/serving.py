@@ -15,7 +15,7 @@ from swergio.errors import ConfigurationError
 from swergio.passes import Context, Node, Passes, PlainPasses
 from swergio.torch.tensors import Device, cotangent_of, is_differentiable, tensor_of
 from swergio.torch.traces import Trace, make_way
-from swergio.trees import beside, leaves, transform
+from swergio.trees import beside, leaves, spread, transform
 
 
 def serve(
@@ -150,11 +150,7 @@ class _Served:
         return device, dtype
 
     def _call(self, arguments: Sequence[Any]) -> Any:
-        if self._unpack and isinstance(arguments[0], list):
-            return self._module(*arguments[0])
-        if self._unpack and isinstance(arguments[0], dict):
-            return self._module(**arguments[0])
-        return self._module(*arguments)
+        return spread(self._module, arguments[0]) if self._unpack else self._module(*arguments)
 
     def _pulls(self) -> int | None:
         if self.node.terms.count != 0:
