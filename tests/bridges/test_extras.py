@@ -8,11 +8,14 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize(("bridge", "framework"), [("torch", "torch"), ("jax", "jax")])
-def test_a_missing_framework_is_named_with_its_extra(bridge: str, framework: str) -> None:
+@pytest.mark.parametrize(
+    ("bridge", "package", "extra"),
+    [("torch", "torch", "torch"), ("jax", "jax", "jax"), ("scipy", "numpy", "scipy"), ("estimators", "numpy", "numpy")],
+)
+def test_a_missing_framework_is_named_with_its_extra(bridge: str, package: str, extra: str) -> None:
     program = f"""
 import sys
-sys.modules[{framework!r}] = None  # as if it were not there
+sys.modules[{package!r}] = None  # as if it were not there
 import swergio
 try:
     import swergio.{bridge}
@@ -20,4 +23,4 @@ except swergio.MissingExtra as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert f"pip install 'swergio[{bridge}]'" in done.stdout
+    assert f"pip install 'swergio[{extra}]'" in done.stdout
