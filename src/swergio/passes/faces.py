@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from swergio.messages import Phase
 from swergio.passes.openpass import OpenPass
 from swergio.passes.process import ProcessFlow
 from swergio.passes.waits import drive
+
+if TYPE_CHECKING:
+    from swergio.core import Core
 
 
 class Pullback:
@@ -86,6 +89,22 @@ class Process:
         The room that products come from.
         """
         return self._flow.sink
+
+    @property
+    def core(self) -> Core:
+        """
+        What the component of the process is made of; for tools that look at what goes by.
+        """
+        return self._flow.core
+
+    def between(self, source: str, sink: str) -> Process:
+        """
+        Return everything between two other rooms as a function, called by the same component.
+
+        Raises:
+            InvalidName: a room cannot be named so.
+        """
+        return Process(self._flow.between(source, sink))
 
     def __call__(
         self,

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from swergio.channels import Channel
 from swergio.errors import ConfigurationError, PassError, PassFailed, PassTimeout
@@ -23,6 +23,9 @@ from swergio.passes.openpass import Combine, OpenPass
 from swergio.passes.records import Record, Terms
 from swergio.passes.waits import Deadline, Waits
 from swergio.transport import Manner, Mode
+
+if TYPE_CHECKING:
+    from swergio.core import Core
 
 
 class ProcessFlow:
@@ -65,6 +68,19 @@ class ProcessFlow:
         self._waits = waits
         if self._core.refusal is not None:
             self._declare()
+
+    @property
+    def core(self) -> Core:
+        """
+        That of its component.
+        """
+        return self._core
+
+    def between(self, source: str, sink: str) -> ProcessFlow:
+        """
+        Return the process between two other rooms, as plain as it can be.
+        """
+        return ProcessFlow(self._keeper, self._waits, source, sink, combine=None, producers=1, gradients=None)
 
     # -- calls ----------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ reordered or came from nowhere. Random choices follow one seed, which every fail
     history.check({"features": ["model"]}).raise_if_bad()
 """
 
+from swergio.testing.blame import Suspect
 from swergio.testing.faults import FaultProxy
 from swergio.testing.findings import (
     BrokenHistory,
@@ -50,6 +51,7 @@ __all__ = [
     "Misreported",
     "Reordered",
     "Report",
+    "Suspect",
     "Unreported",
     "choose_seed",
     "eventually",

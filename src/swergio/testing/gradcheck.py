@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from swergio.errors import MissingExtra
+from swergio.errors import MissingExtra, SwergioError
 from swergio.messages import Phase
 from swergio.passes import Process
+from swergio.testing.blame import Suspect, Tolerance, suspects
+from swergio.trees import leaves, transform
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[np.float64]
     Leaves = dict[str, Array]
+
+
+log = logging.getLogger("swergio.testing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +45,29 @@ class GradientReport:
 class GradientMismatch(AssertionError):
     """
     A gradient that came back is not the derivative of the process.
+
+    Attributes:
+        report: What was compared.
+        wrong: How many entries are off.
+        suspects: The components whose gradients are wrong by themselves, and those that could not be checked.
     """
 
-    def __init__(self, report: GradientReport, wrong: int) -> None:
+    def __init__(self, report: GradientReport, wrong: int, suspects: Sequence[Suspect] = ()) -> None:
         self.report = report
         self.wrong = wrong
+        self.suspects = tuple(suspects)
         super().__init__(
             f"{wrong} of {report.checked} gradients are wrong; the worst is that of {report.entry}: "
             f"got {report.got:.9g}, and the finite difference is {report.expected:.9g}"
+            + "".join(f"\n  {suspect}" for suspect in self.suspects)
         )
+
+    @property
+    def blamed(self) -> tuple[str, ...]:
+        """
+        The instances whose gradients are wrong.
+        """
+        return tuple(suspect.component for suspect in self.suspects if not suspect.unchecked)
 
 
 def gradcheck(
@@ -65,6 +85,9 @@ def gradcheck(
 ) -> GradientReport:
     """
     Compare the gradient that a process returns with central differences through its live components.
+
+    If they differ, each component on the way is checked by itself, and those whose gradients are wrong are named
+    (`Suspect`). For that, the component of the process looks into the rooms in between, and leaves them again.
 
     Every pass is one of `Phase.VALIDATE`; components that change their weights in that phase, or that draw random
     numbers, are no function and fail. Components that compute in single precision want ``eps=1e-2, rtol=1e-2``.
@@ -84,7 +107,7 @@ def gradcheck(
         What was compared.
 
     Raises:
-        GradientMismatch: an entry is wrong; names the worst one.
+        GradientMismatch: an entry is wrong; names the worst one, and whose gradient is wrong.
         TypeError: the input or the product holds other things than floats.
         ValueError: the gradient or ``cotangent`` is not in the shape of what it belongs to.
         PassError: a pass did not succeed.
@@ -98,7 +121,7 @@ def gradcheck(
     point = _Point(process, x, meta, timeout)
     product = point.product()
     if cotangent is None:
-        cotangent = _map(lambda leaf: draw.normal(size=np.shape(leaf)), product)
+        cotangent = transform(lambda leaf: draw.normal(size=np.shape(leaf)), product)
     point.weights = _leaves_like("the cotangent", cotangent, dict(_leaves(product, "y")), "y")
     entries = [(path, index) for path, leaf in point.leaves.items() for index in np.ndindex(leaf.shape)]
     if samples is not None and samples < len(entries):
@@ -107,7 +130,11 @@ def gradcheck(
     expected = [point.difference(path, index, eps) for path, index in entries]
     gradient = point.gradient(cotangent)
     got = [float(gradient[path][index]) for path, index in entries]
-    return _compare([_name(*entry) for entry in entries], expected, got, rtol, atol)
+    report, wrong = _compare([_name(*entry) for entry in entries], expected, got, rtol, atol)
+    if wrong:
+        tolerance = Tolerance(eps, rtol, atol)
+        raise GradientMismatch(report, wrong, point.suspects(cotangent, tolerance, draw))
+    return report
 
 
 class _Point:
@@ -116,7 +143,7 @@ class _Point:
     """
 
     def __init__(self, process: Process, x: Any, meta: Mapping[str, Any] | None, timeout: float) -> None:
-        self.tree = _map(_movable, x)
+        self.tree = transform(_movable, x)
         self.leaves: Leaves = dict(_leaves(self.tree, "x"))
         self.weights: Leaves = {}
         self._process = process
@@ -129,7 +156,7 @@ class _Point:
         """
         Return what comes out.
         """
-        x = _map(_sendable, self.tree)
+        x = transform(_sendable, self.tree)
         return self._process(x, phase=Phase.VALIDATE, meta=self._meta, timeout=self._timeout)
 
     def difference(self, path: str, index: tuple[int, ...], eps: float) -> float:
@@ -153,54 +180,50 @@ class _Point:
         """
         Return what is pulled back, by the paths of the input.
         """
-        x = _map(_sendable, self.tree)
+        x = transform(_sendable, self.tree)
         _, pullback = self._process.vjp(x, phase=Phase.VALIDATE, meta=self._meta, timeout=self._timeout)
-        return _leaves_like("the gradient", pullback(_map(_sendable, cotangent), self._timeout), self.leaves, "x")
+        return _leaves_like("the gradient", pullback(transform(_sendable, cotangent), self._timeout), self.leaves, "x")
+
+    def suspects(self, cotangent: Any, tolerance: Tolerance, draw: np.random.Generator) -> list[Suspect]:
+        """
+        Return whose gradients are wrong.
+        """
+        x, g = (transform(_sendable, tree) for tree in (self.tree, cotangent))
+        try:
+            return suspects(self._process, x, g, tolerance=tolerance, draw=draw, meta=self._meta, timeout=self._timeout)
+        except (SwergioError, TimeoutError) as exc:  # what was found is not to be hidden by that
+            log.warning("it cannot be said whose gradient is wrong: %s", exc)
+            return []
 
 
-def _compare(names: list[str], expected: list[float], got: list[float], rtol: float, atol: float) -> GradientReport:
+def _compare(
+    names: list[str], expected: list[float], got: list[float], rtol: float, atol: float
+) -> tuple[GradientReport, int]:
     excess = [abs(g - e) - atol - rtol * abs(e) for e, g in zip(expected, got, strict=True)]
     excess = [math.inf if math.isnan(part) else part for part in excess]
     worst = max(range(len(names)), key=excess.__getitem__)
     report = GradientReport(len(names), names[worst], expected[worst], got[worst])
-    wrong = sum(part > 0 for part in excess)
-    if wrong:
-        raise GradientMismatch(report, wrong)
-    return report
+    return report, sum(part > 0 for part in excess)
 
 
 def _name(path: str, index: tuple[int, ...]) -> str:
     return path + (f"[{', '.join(map(str, index))}]" if index else "")
 
 
-def _map(function: Callable[[Any], Any], tree: Any) -> Any:
-    if isinstance(tree, Mapping):
-        return {key: _map(function, value) for key, value in tree.items()}
-    if isinstance(tree, list | tuple):
-        return [_map(function, value) for value in tree]
-    return function(tree)
-
-
 def _leaves(tree: Any, path: str) -> Iterator[tuple[str, Array]]:
-    if isinstance(tree, Mapping):
-        for key, value in tree.items():
-            yield from _leaves(value, f"{path}[{key!r}]")
-    elif isinstance(tree, list | tuple):
-        for number, value in enumerate(tree):
-            yield from _leaves(value, f"{path}[{number}]")
-    else:
-        yield path, _real(tree, path)
+    for place, leaf in leaves(tree, path):
+        yield place, _real(leaf, place)
 
 
 def _leaves_like(what: str, tree: Any, like: Leaves, path: str) -> Leaves:
     if tree is None:
         raise ValueError(f"{what} is None: a component on the way has none")
-    leaves = dict(_leaves(tree, path))
-    found = {path: leaf.shape for path, leaf in leaves.items()}
+    parts = dict(_leaves(tree, path))
+    found = {path: leaf.shape for path, leaf in parts.items()}
     wanted = {path: leaf.shape for path, leaf in like.items()}
     if found != wanted:
         raise ValueError(f"{what} has the shapes {found}, and {wanted} were expected")
-    return leaves
+    return parts
 
 
 def _real(value: Any, path: str) -> Array:
