@@ -18,6 +18,7 @@ import swergio.asyncio
 from swergio.asking import PlainAsking
 from swergio.conversation import PLAIN, defaults, nobody_keeps
 from swergio.core import LOGGING_ROOM, Core
+from swergio.dispatch import left_a_handler
 from swergio.errors import UsedAfterFork
 from swergio.membership import Since
 from swergio.messages import MessageType, Phase
@@ -123,6 +124,9 @@ class Component(PlainPasses, PlainAsking, PlainAsksPeople, PlainReading, Registr
         Raises:
             CheckpointFailed: it could not be saved. The component is closed.
         """
+        return self._close()
+
+    def _close(self, *, interrupted: bool = False) -> int:
         portal, self._portal = self._portal, None
         _open.discard(self)
         if portal is None or isinstance(self._core.refusal, UsedAfterFork):
@@ -134,7 +138,7 @@ class Component(PlainPasses, PlainAsking, PlainAsksPeople, PlainReading, Registr
             ended = not self._dispatching.is_alive()
         self._dispatching = None
         portal.end(1)
-        self._keeper.finish(ended=ended)
+        self._keeper.finish(ended=ended and not interrupted)
         return left
 
     def stop(self) -> None:
@@ -156,6 +160,7 @@ class Component(PlainPasses, PlainAsking, PlainAsksPeople, PlainReading, Registr
             ConnectFailed: there is no hub, or it refuses.
             Exception: what a handler raised, with ``on_error="raise"``.
         """
+        interrupted = False
         with stop_on_sigterm(self._stop), contextlib.suppress(KeyboardInterrupt):
             try:
                 if self._portal is None:
@@ -164,8 +169,11 @@ class Component(PlainPasses, PlainAsking, PlainAsksPeople, PlainReading, Registr
                     self._core.dispatcher.run()
                 else:
                     self._stopped.wait()
+            except KeyboardInterrupt as exc:
+                interrupted = left_a_handler(exc)
+                raise
             finally:
-                self.close()
+                self._close(interrupted=interrupted)
         if self._core.crash is not None:
             raise self._core.crash
 

@@ -57,6 +57,20 @@ class Handler:
         return iscoroutinefunction(self.function)
 
 
+def left_a_handler(exc: BaseException) -> bool:
+    """
+    Whether an exception ended a plain handler on its way: one that no handler's mistake is, such as Ctrl-C.
+
+    Read off the traceback, so that it costs nothing while messages are handled.
+    """
+    trace = exc.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code is Dispatcher._handle.__code__:  # noqa: SLF001
+            return True
+        trace = trace.tb_next
+    return False
+
+
 def by_lane(handlers: tuple[Handler, ...]) -> list[tuple[Handler, ...]]:
     """
     Return the handlers in their order, in runs that are of one sort.

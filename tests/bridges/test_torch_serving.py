@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import gc
 import itertools
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +13,8 @@ import pytest
 
 import swergio
 from swergio import Phase
-from swergio.testing import Inbox
+from swergio.passes import ledger
+from swergio.testing import Inbox, eventually
 from tests.bridges.conftest import Make, needs, over_wires
 
 if TYPE_CHECKING:
@@ -221,13 +224,56 @@ def test_a_recurrent_module_keeps_them_too(make: Make) -> None:
     assert_stepped(module, at_first, 2)
 
 
-def test_passes_that_come_one_at_a_time_copy_no_weights(make: Make) -> None:
+@pytest.mark.parametrize("how", ["one gradient", "many weights"])
+def test_passes_that_come_one_at_a_time_copy_no_weights(make: Make, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if how == "many weights":
+        monkeypatch.setattr(ledger, "SPARE_BYTES", 63)  # of which this module has 64
     module = net(3, 2)
-    process, _ = serve(make, module, sgd(module))
+    process, _ = serve(make, module, sgd(module), gradients=1 if how == "one gradient" else None)
     places = [weight.data_ptr() for weight in module.parameters()]
     for _ in range(3):
         process.vjp(X)[1](G)
     assert [weight.data_ptr() for weight in module.parameters()] == places
+
+
+def test_one_component_may_give_two_gradients(make: Make) -> None:
+    module = net(3, 2)
+    at_first = copy.deepcopy(module)
+    model, judge, source = make("model"), make("judge"), make("source")
+    swergio.torch.serve(model, module, sgd(module), "x", "y")
+    judge.loss("y", name="cost")(lambda ctx, y: (0.0, G))
+    judge.loss("y", name="comfort")(lambda ctx, y: (0.0, 2 * G))
+    came = Inbox()
+    source.on("x", "DATA/GRADIENT")(came.take_data)
+    for component in (judge, model, source):
+        component.start()
+    source.send("x", X, type="DATA/FORWARD")
+    expected = local(at_first, X, G)[1]
+    assert_same(came.wait(2), [expected, 2 * expected])
+    assert_stepped(module, at_first, 3)
+
+
+def test_a_pass_that_has_ended_keeps_nothing_in_memory(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    traces: list[weakref.ref[Any]] = []
+    save = swergio.Context.save
+
+    def note(ctx: swergio.Context, trace: Any) -> None:
+        assert trace.nbytes >= X.nbytes  # what open passes may keep is bounded, so they must say it
+        traces.append(weakref.ref(trace))
+        save(ctx, trace)
+
+    monkeypatch.setattr(swergio.Context, "save", note)
+    module = net(3, 4, 2)
+    process, _ = serve(make, module, sgd(module), gradients=1)
+    gc.disable()  # autograd's graphs are no business of the garbage collector
+    try:
+        for _ in range(5):
+            process.vjp(X)[1](G)
+        assert len(traces) == 5
+        # The dispatching thread holds what it handled last.
+        eventually(lambda: sum(trace() is not None for trace in traces) <= 1, "the traces are gone", 10)
+    finally:
+        gc.enable()
 
 
 def test_stale_feedback_is_refused_as_the_node_says(make: Make) -> None:

@@ -7,6 +7,7 @@ import logging
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -197,6 +198,34 @@ def test_two_components_cannot_have_one(two_saved: Path, url: str, monkeypatch: 
 def test_every_must_be_a_number_of_updates(every: Any, tmp_path: Path) -> None:
     with pytest.raises(swergio.ConfigurationError, match="a number of updates above 0"):
         Counter("plain", "memory://nowhere", tmp_path / "counter", every)
+
+
+def test_what_ctrl_c_left_half_done_is_not_saved(url: str, tmp_path: Path) -> None:
+    path = tmp_path / "counter"
+    counter = Counter("plain", url, path, every=3)
+    learn = counter.node.backward_function
+
+    def interrupted(ctx: Any, gradient: Any) -> Any:
+        learn(ctx, gradient)
+        if counter.value == 5:
+            raise KeyboardInterrupt
+        return gradient
+
+    counter.node.backward(interrupted)
+    with swergio.Component("trainer", url) as trainer:
+        process = trainer.process("x", "y")
+
+        def train() -> None:
+            for _ in range(4):
+                process.vjp(1.0)[1](1.0)
+            with pytest.raises(swergio.PassFailed):
+                process.vjp(1.0)[1](1.0)
+
+        training = threading.Thread(target=train)
+        training.start()
+        counter.model.run()
+        training.join(20)
+    assert saved(path) == (3, 3)
 
 
 KILLED = """

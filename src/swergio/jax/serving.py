@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, BinaryIO, Literal, Protocol
 
 import jax
@@ -88,14 +89,21 @@ class Served:
         if not ctx.wants_feedback:
             return transform(_sent, self._run(self.params, trees))
         _, pullback, product = self._trace(self.params, trees)
-        ctx.save(inputs, pullback, product)
+        # What was computed on the way is kept for this pass alone; parameters, for all while they are the newest.
+        kept = {
+            id(leaf): leaf.nbytes for leaf in jax.tree.leaves((pullback, product, trees)) if hasattr(leaf, "nbytes")
+        }
+        own = {id(leaf) for leaf in jax.tree.leaves(self.params)}
+        ctx.shared_bytes = sum(kept.pop(leaf, 0) for leaf in own)
+        ctx.save(_Saved(inputs, pullback, product, sum(kept.values())))
         return transform(_sent, product)
 
     def backward(self, ctx: Context, gradient: Any) -> Any:
         """
         Return the gradient by the input, and have the optimizer take its step.
         """
-        inputs, pullback, product = ctx.saved
+        saved: _Saved = ctx.saved[0]
+        inputs, pullback, product = saved.inputs, saved.pullback, saved.product
         cotangents = [
             np.zeros(leaf.shape, leaf.dtype) if part is None else fitted(path, part, leaf)
             for path, leaf, part in beside(product, gradient, "the gradient")
@@ -194,6 +202,18 @@ def serve(
     node.name = getattr(function, "__name__", type(function).__name__)
     node.backward(served.backward)
     return served
+
+
+@dataclass(frozen=True, slots=True)
+class _Saved:
+    """
+    One pass, until its gradient comes.
+    """
+
+    inputs: tuple[Any, ...]
+    pullback: Any
+    product: Any
+    nbytes: int
 
 
 @jax.tree_util.register_pytree_node_class

@@ -27,6 +27,8 @@ class Context:
             one, if several are summed). ``ctx.message.type`` tells a gradient from a reward or a label.
         version: The version of the node's weights that its forward function saw.
         wants_feedback: Whether the sender waits for a gradient.
+        shared_bytes: What is kept by `saved` and, as long as they are the newest, by the weights themselves. It counts
+            when a pass has had its feedback, and is kept only in case there is more.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Context:
         self.message = message
         self.version = version
         self.wants_feedback = wants_feedback
+        self.shared_bytes = 0
 
     def save(self, *values: Any) -> None:
         """

@@ -42,18 +42,19 @@ class Shelf(Generic[O]):
     Records by id, in the order in which they came here, and what they keep together.
     """
 
-    __slots__ = ("bytes", "records")
+    __slots__ = ("_alone", "bytes", "records")
 
-    def __init__(self) -> None:
+    def __init__(self, *, alone: bool = False) -> None:
         self.records: dict[str, Record[O]] = {}
         self.bytes = 0
+        self._alone = alone  # what they share with newer records counts too
 
     def put(self, record: Record[O]) -> None:
         """
         Add a record.
         """
         self.records[record.id] = record
-        self.bytes += record.size
+        self.bytes += record.size + record.shared if self._alone else record.size
 
     def take(self, record: Record[O]) -> bool:
         """
@@ -61,7 +62,7 @@ class Shelf(Generic[O]):
         """
         if self.records.pop(record.id, None) is None:
             return False
-        self.bytes -= record.size
+        self.bytes -= record.size + record.shared if self._alone else record.size
         return True
 
 
@@ -77,7 +78,7 @@ class Ledger(Generic[O]):
     def __init__(self, max_records: int = MAX_RECORDS, max_bytes: int = MAX_BYTES) -> None:
         self._max_records = max_records
         self._max_bytes = max_bytes
-        self._spare: Shelf[O] = Shelf()
+        self._spare: Shelf[O] = Shelf(alone=True)
         self._answered: Shelf[O] = Shelf()  # count 0, and something came
         self._owed: Shelf[O] = Shelf()
         self._shelves = (self._spare, self._answered, self._owed)

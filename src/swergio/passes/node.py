@@ -237,8 +237,9 @@ class Node:
         now = time.monotonic()
         outstanding = None if members is None else set[str](members)
         sent = SentOn(self, ctx, origins)
+        size, end = size_of(ctx.saved), now + self.timeout
         return Record(
-            sent, self.sink, self.terms, outstanding, size_of(ctx.saved), now, now + self.timeout, tally=self.tally
+            sent, self.sink, self.terms, outstanding, size, now, end, shared=ctx.shared_bytes, tally=self.tally
         )
 
     async def _members(self, waits: Waits) -> frozenset[str] | None:

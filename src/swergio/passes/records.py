@@ -37,6 +37,7 @@ class Record(Generic[O]):
         terms: What completes it.
         outstanding: Members of the room who have not answered; None if it is not known who was there.
         size: Bytes that the owner keeps for it, roughly.
+        shared: Bytes that it may keep beside those, such as weights that were the newest when it was opened.
         since, deadline: When it was opened, and when it expires.
         id: The id of the message; set when it is opened.
         got: How many feedback messages came.
@@ -52,6 +53,7 @@ class Record(Generic[O]):
     since: float
     deadline: float
     id: str = ""
+    shared: int = 0
     got: int = 0
     missing: list[str] = field(default_factory=list)
     tally: Tally | None = None

@@ -133,11 +133,12 @@ class _Served:
             if not ctx.wants_feedback:
                 with torch.no_grad():
                     return transform(_detached, self._call(arguments))
-            trace = Trace(self._module, self._pulls())
+            trace = Trace(self._module)
             trace.inputs = trees
             with torch.enable_grad(), trace.recording():
                 trace.outputs = outputs = transform(_same, self._call(arguments))
         ctx.save(trace)
+        ctx.shared_bytes = trace.weight_bytes
         return transform(_detached, outputs)
 
     def _place(self) -> tuple[Device, torch.dtype | None]:
@@ -152,12 +153,6 @@ class _Served:
     def _call(self, arguments: Sequence[Any]) -> Any:
         return spread(self._module, arguments[0]) if self._unpack else self._module(*arguments)
 
-    def _pulls(self) -> int | None:
-        if self.node.terms.count != 0:
-            return 1
-        members = self.node.keeper.rosters.members(self.node.sink)
-        return len(members) if members else None
-
     def backward(self, ctx: Context, gradient: Any) -> Any:
         """
         Return the gradient by the input, and have the optimizer take its step.
@@ -165,7 +160,8 @@ class _Served:
         trace: Trace = ctx.saved[0]
         inputs = [leaf for _, leaf in leaves(trace.inputs, "x") if isinstance(leaf, _Input)]
         roots, cotangents = _seeds(trace.outputs, gradient)
-        trace.pull()
+        if ctx.message is None or self.node.keeper.nodes.get(ctx.message.parent or "") is None:
+            trace.close()
         if not roots:
             return None
         if self._optimizer is not None and ctx.training:
