@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from swergio.channels import Channel
+    from swergio.codec.frames import Buffer
     from swergio.dispatch import Dispatcher
     from swergio.errors import SwergioError
     from swergio.outbox import Outbox
@@ -73,7 +74,7 @@ class Owner(Protocol):
 
     def collect_stats(self) -> Stats: ...  # noqa: D102  see `Core`
 
-    def pack(self, data: Any) -> tuple[bytes, Sequence[bytes]]: ...  # noqa: D102
+    def pack(self, data: Any) -> tuple[bytes, Sequence[Buffer]]: ...  # noqa: D102
 
 
 class Publisher:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import threading
 import weakref
 
-import swergio
+from swergio.component import Component
 from swergio.presence import Presence
 
 # A component cannot be told to forget a handler, and one may have thousands of environments, one after another.
-_watched: weakref.WeakKeyDictionary[swergio.Component, dict[str, set[str]]] = weakref.WeakKeyDictionary()
+_watched: weakref.WeakKeyDictionary[Component, dict[str, set[str]]] = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
 
 
-def left(component: swergio.Component, room: str) -> set[str]:
+def left(component: Component, room: str) -> set[str]:
     """
     Return the instances that have left a room and are not back: always the same set, which is kept up to date.
     """

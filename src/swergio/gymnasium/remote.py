@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium
 from gymnasium.envs.registration import EnvSpec
 
-import swergio
+from swergio.component import Component
 from swergio.errors import ConfigurationError, NoMembers, RequestTimeout, SwergioError
 from swergio.gymnasium.calls import (
     CLOSE,
@@ -60,7 +60,7 @@ class RemoteEnv(gymnasium.Env[Any, Any]):
         self,
         room: str,
         *,
-        component: swergio.Component | None = None,
+        component: Component | None = None,
         url: str | None = None,
         render_mode: str | None = None,
         timeout: float | None = None,
@@ -69,7 +69,7 @@ class RemoteEnv(gymnasium.Env[Any, Any]):
         _check(render_mode, component, url)
         self._wanted_mode = render_mode
         self._owned = component is None
-        self._component = component or swergio.Component("env-client", url)
+        self._component = component or Component("env-client", url)
         self._left = left(self._component, room)
         if self._owned:
             self._component.start()
@@ -230,7 +230,7 @@ class RemoteEnv(gymnasium.Env[Any, Any]):
         return EnvSpec(entry_point=make, **session.spec)
 
 
-def _check(render_mode: str | None, component: swergio.Component | None, url: str | None) -> None:
+def _check(render_mode: str | None, component: Component | None, url: str | None) -> None:
     if render_mode == "human":
         raise ConfigurationError("render_mode='human'", "one that returns what it renders, such as 'rgb_array'")
     if component is not None and url is not None:

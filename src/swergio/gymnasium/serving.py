@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self, TypeAlias
 
 import gymnasium
 
-import swergio
+from swergio.component import Component
 from swergio.errors import ConfigurationError
 from swergio.gymnasium.calls import CLOSE, HELLO, OPEN, RENDER, RESET, STEP, clients_room
 from swergio.gymnasium.spaces import describe
@@ -28,7 +28,7 @@ def serve(
     env: Environment | str | Callable[..., Environment],
     room: str,
     *,
-    component: swergio.Component | None = None,
+    component: Component | None = None,
     url: str | None = None,
     group: str = "environments",
     limit: int = 16,
@@ -99,7 +99,7 @@ class Service:
         self,
         make: Callable[[str | None], Environment],
         room: str,
-        component: swergio.Component | None,
+        component: Component | None,
         url: str | None,
         group: str,
         limit: int,
@@ -109,7 +109,7 @@ class Service:
         self._make, self._shared = make, shared
         self._sessions: dict[str, _Session] = {}
         self._owned = component is None
-        self.component = component or swergio.Component(room, url)
+        self.component = component or Component(room, url)
         on = self.component.on
         self.component.on_presence(clients_room(room))(self._end_of_client)
         for type, handler in ((RESET, self._reset), (STEP, self._step), (RENDER, self._render), (CLOSE, self._close)):
