@@ -16,7 +16,6 @@ not waking it for large ones would leave a window of a few arrays closed for mos
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import queue
 import time
@@ -299,8 +298,10 @@ class Dispatcher:
         # Python runs the handler of a signal between two steps of the main thread. One that comes just before the wait,
         # or on another thread, does not end the wait: so no wait is long.
         while True:
-            with contextlib.suppress(queue.Empty):
+            try:
                 return self._queue.get(timeout=LOOK_UP)
+            except queue.Empty:
+                continue
 
     def _add_up(self) -> None:
         since, self._since = self._since, None
