@@ -38,35 +38,6 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = [
-    "AccessRefused",
-    "AmbiguousProcess",
-    "Backlog",
-    "CheckpointFailed",
-    "ComponentClosed",
-    "ComponentFailed",
-    "ConfigurationError",
-    "ConnectFailed",
-    "CorruptBody",
-    "HandlerFailed",
-    "IncompatiblePeer",
-    "InvalidName",
-    "MessageTooLarge",
-    "MissingExtra",
-    "NameTaken",
-    "NoMembers",
-    "PassError",
-    "PassFailed",
-    "PassTimeout",
-    "ProtocolError",
-    "RequestError",
-    "RequestTimeout",
-    "SwergioError",
-    "UnknownScheme",
-    "UnsupportedBody",
-    "UsedAfterFork",
-]
-
 
 class SwergioError(Exception):
     """

@@ -20,9 +20,8 @@ attached              BYE                       removed
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from hmac import compare_digest
-from importlib.metadata import version
 from typing import Any
 
 import msgpack
@@ -31,16 +30,15 @@ from swergio.channels import Lane
 from swergio.codec.batch import MAX_MESSAGES
 from swergio.codec.frames import OPTIONAL, VERSION, Buffer, Frame, Op, Packet, encode, fields, pairs, parse
 from swergio.errors import InvalidName, ProtocolError
-from swergio.hub.cursors import Cursor
+from swergio.hub.answers import answer_to
 from swergio.hub.directory import Directory
-from swergio.hub.greeting import TEXT_OR_NONE, ChannelState, Hello, Place, Welcome, checked_manner
+from swergio.hub.greeting import TEXT_OR_NONE, ChannelState, Hello, Place, Welcome
 from swergio.hub.lending import Lender
 from swergio.hub.loans import Loan
 from swergio.hub.placing import Placing
 from swergio.hub.rooms import Rooms
 from swergio.hub.sessions import ACKNOWLEDGE_COST, MAX_CONTROL, HubChannel, HubWill, Parcel, Session
 from swergio.messages import Instance, check_destination, check_name, is_suffix
-from swergio.transport import Past
 
 PACKET = 256 * 1024
 MAX_WILL = 64 * 1024
@@ -351,33 +349,11 @@ class Router:
             session.sync(question)
             return
         try:
-            answer = self._answer(session, verb, arguments)
+            answer = answer_to(self.rooms, session, verb, arguments)
         except (InvalidName, ValueError, TypeError) as exc:
             session.tell(Op.ANSWER, question, str(exc), payload=msgpack.packb(None))
             return
         session.tell(Op.ANSWER, question, None, payload=msgpack.packb(answer))
-
-    def _answer(self, session: Session, verb: str, arguments: list[Any]) -> Any:
-        match verb, arguments:
-            case "join", [room, str(mode), bool(echo), group, last, age, bool(kept)]:
-                past = _past(last, age, kept=kept)
-                joined = self.rooms.join(session, check_name(room, "room"), checked_manner(mode, echo, group), past)
-                cursor = joined.cursor
-                value = None if joined.kept is None else [*joined.kept.source, joined.kept.number, joined.kept.payload]
-                return [cursor.log.number, cursor.covered, joined.positions, joined.begin, joined.until, value]
-            case "leave", [str(room)]:
-                self.rooms.leave(session, room)
-                return True
-            case "members", [str(room)]:
-                return _members(self.rooms.members(room))
-            case (("watch" | "unwatch"), [str(room)]):
-                self.rooms.presence.watch(session, check_name(room, "room"), wanted=verb == "watch")
-                return _members(self.rooms.members(room))
-            case "rooms", []:
-                return self.rooms.describe()
-            case "about", []:
-                return {"swergio": version("swergio")}
-        raise ValueError(f"the hub cannot be asked {verb!r} with {len(arguments)} arguments")
 
 
 def _instance(name: str, text: str) -> Instance:
@@ -389,13 +365,3 @@ def _instance(name: str, text: str) -> Instance:
     if before != name or not mark or not is_suffix(rest):
         raise ProtocolError(f"{text!r} is no instance of {name!r}")
     return Instance(text)
-
-
-def _past(last: Any, age: Any, *, kept: bool) -> Past:
-    if not (last is None or (type(last) is int and last > 0)) or not (age is None or type(age) in (int, float)):
-        raise ValueError(f"the past cannot be asked for by last={last!r} and age={age!r}")
-    return Past(last, age, kept)
-
-
-def _members(cursors: Iterable[Cursor]) -> list[tuple[str, str, str | None]]:
-    return [(cursor.instance, str(cursor.mode), cursor.group) for cursor in cursors]
