@@ -29,11 +29,11 @@ def slower() -> Path:
     Plant it, for good.
     """
     Outbox.add = wrapped  # type: ignore[assignment, method-assign]
-    return paths.PATHS["send alone"]()
+    return paths.PATHS["send"]()
 
 
 PATHS: dict[str, Callable[[], Path]] = {
-    ONCE: paths.PATHS["send alone"],
-    AGAIN: paths.PATHS["send alone"],
+    ONCE: paths.PATHS["send"],
+    AGAIN: paths.PATHS["send"],
     SLOWER: slower,
 }
