@@ -66,7 +66,7 @@ class Band:
         """
         low = -math.inf if self.low is None else self.low
         high = math.inf if self.high is None else self.high
-        return low <= value <= high and math.isfinite(value)
+        return bool(low <= value <= high and math.isfinite(value))  # NumPy's bools are neither True nor False
 
 
 def _check_bound(name: str, bound: object) -> None:

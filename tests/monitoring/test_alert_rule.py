@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,6 +43,12 @@ def test_the_mean_of_a_window_is_judged_when_there_are_so_many_values() -> None:
 def test_what_is_no_number_is_outside_of_any_band(value: float) -> None:
     for band in (Band(low=0.0, patience=1), Band(high=0.0, patience=1)):
         assert changes(Gauge(band), [value])[0][1].state == "out"
+
+
+def test_a_number_of_numpy_is_one() -> None:
+    gauge = Gauge(Band(high=1.0, patience=1, recovery=1))
+    told = changes(gauge, [np.float64(value) for value in (0.5, 2.0, 2.0, 0.5)])
+    assert [(at, change.state) for at, change in told] == [(1, "out"), (3, "in")]
 
 
 @given(bands, st.lists(figures, max_size=60))
