@@ -95,7 +95,8 @@ class RemoteEnv(gymnasium.Env[Any, Any]):
         Begin an episode; after `EnvironmentLost` or `RequestTimeout`, in another environment of the room.
 
         Raises:
-            As the class, and `EnvironmentLost`.
+            EnvironmentLost: the worker left meanwhile.
+            NoMembers, EnvironmentsBusy, HandlerFailed, RequestTimeout: as for the class.
         """
         super().reset(seed=seed)
         if self._session is None:
@@ -120,7 +121,7 @@ class RemoteEnv(gymnasium.Env[Any, Any]):
         Return what the environment renders there.
 
         Raises:
-            As `step`.
+            HandlerFailed, EnvironmentLost, RequestTimeout: as `step`.
         """
         return own(self._ask(RENDER))
 

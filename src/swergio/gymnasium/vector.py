@@ -107,7 +107,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
 
         Raises:
             ConfigurationError: there are not as many seeds as environments, or the mask is no such array.
-            As the class.
+            NoMembers, EnvironmentsBusy, HandlerFailed, RequestTimeout: as for the class.
         """
         seeds = seeds_of(seed, self.num_envs)
         mask, options = mask_of(options, self.num_envs)
@@ -151,7 +151,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         Return what each environment renders.
 
         Raises:
-            As `step`.
+            HandlerFailed, EnvironmentLost, RequestTimeout: as `step`.
         """
         answers = self._fleet.ask([(session, RENDER, ()) for session in self._sessions])
         for answer in answers:

@@ -40,7 +40,7 @@ def desk(
         The handler that was registered.
 
     Raises:
-        As `Component.on`.
+        InvalidName, ConfigurationError: as `Component.on`.
     """
 
     def handle(message: Message) -> Any:
