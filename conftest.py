@@ -25,6 +25,8 @@ from sybil import Example, Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser, SkipParser
 
+from swergio import component as plain
+
 PROGRAM = re.compile(r"# \w+\.py\n")
 
 run = PythonEvaluator()
@@ -55,6 +57,7 @@ def begin(namespace: dict[str, Any]) -> None:
     """
     patch = namespace["_patch"] = pytest.MonkeyPatch()
     folder = namespace["_folder"] = tempfile.TemporaryDirectory()
+    namespace["_before"] = set(plain._open)  # noqa: SLF001  nobody else asks what is open
     for name in [name for name in os.environ if name.startswith("SWERGIO_")]:
         patch.delenv(name)
     patch.setenv("SWERGIO_RUNTIME_DIR", folder.name)
@@ -63,8 +66,12 @@ def begin(namespace: dict[str, Any]) -> None:
 
 def end(namespace: dict[str, Any]) -> None:
     """
-    Remove the folder; a hub whose connection file is gone ends.
+    Close what the page left open, which would look for another hub, that of another test; and remove the folder.
+
+    A hub whose connection file is gone ends.
     """
+    for component in plain._open - namespace["_before"]:  # noqa: SLF001
+        component.close()
     namespace["_patch"].undo()
     namespace["_folder"].cleanup()
 
