@@ -30,6 +30,19 @@ def _appending(
     return lambda: core.outbox.append(room, to, type, *packed, kind=Kind.REQUEST, meta=meta, now=now)
 
 
+async def begin(
+    core: Core, request: Request, done: asyncio.Future[bool], room: str, to: str | None, append: Append
+) -> None:
+    """
+    Send a request as soon as the outbox takes it, unless it is ``done`` before.
+
+    Raises:
+        Backlog: the outbox stayed full.
+    """
+    while not core.requests.begin(request, append)[1] and not done.done():
+        await core.room_made(core.outbox.channel_to(room, to), room, done)
+
+
 class Asking:
     """
     The part of the asyncio component that asks.
@@ -130,7 +143,7 @@ class Asking:
                     done: asyncio.Future[bool] = core.loop.create_future()
                     request = Request(room, 1, done)
                     requests[request] = done
-                    await self._begin(request, done, room, None, append)
+                    await begin(core, request, done, room, None, append)
                 for request, done in requests.items():
                     await done
                     if request.error is not None:
@@ -150,7 +163,7 @@ class Asking:
         # A timer of its own: asyncio.timeout costs 6 µs more, of a round trip of a few hundred.
         timer = core.loop.call_later(seconds, _expire, done)
         try:
-            await self._begin(request, done, room, to, append)
+            await begin(core, request, done, room, to, append)
             in_time = await done
         finally:
             timer.cancel()
@@ -160,13 +173,6 @@ class Asking:
         if request.error is not None:
             raise request.error
         return request
-
-    async def _begin(
-        self, request: Request, done: asyncio.Future[bool], room: str, to: str | None, append: Append
-    ) -> None:
-        core = self._core
-        while not core.requests.begin(request, append)[1] and not done.done():
-            await core.room_made(core.outbox.channel_to(room, to), room, done)
 
 
 class PlainAsking:

@@ -237,13 +237,13 @@ class Outbox:
             self._put_late(batch)
 
     def _put_late(self, batch: OpenBatch) -> None:
+        key = batch.key
+        channel = self._all.to(key[0], key[1], LANES[key[3]])
         for body in batch.late():
-            room, to, _, kind, *_ = batch.key
-            channel = self._all.to(room, to, LANES[kind])
-            if channel.open is None or channel.open.free or channel.open.key != batch.key:
-                self._begin(channel, batch.key)
-            assert channel.open is not None
-            self._put(channel, channel.open, body)
+            taker = channel.open
+            if taker is None or taker.free or taker.key != key:
+                taker = self._begin(channel, key)
+            self._put(channel, taker, body)
 
     def _capacity(self, channel: Channel) -> int:
         # What is answered must never wait for who waits for an answer: handlers go on answering above the limit, and

@@ -155,14 +155,12 @@ class Requests:
         Hand a batch of replies to their requests.
         """
         for index in range(received.count):
-            with self._lock:
-                request = self._open.get(received.parent(index) or "")
-            if request is None or not request.answer(Message(received, index)):
+            if not self.take(received, index):
                 self.late += 1
 
-    def take_feedback(self, received: Received, index: int) -> bool:
+    def take(self, received: Received, index: int) -> bool:
         """
-        Hand a feedback message to what it answers, if that was asked as a request is; false if it was not.
+        Hand one reply to its request, or feedback to what was asked as a request is; false if nobody waits for it.
         """
         with self._lock:
             request = self._open.get(received.parent(index) or "")

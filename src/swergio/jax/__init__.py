@@ -5,7 +5,7 @@ JAX: a function with parameters as a node, and a process as a differentiable fun
 from swergio.errors import MissingExtra
 
 try:
-    import jax  # noqa: F401
+    import jax  # noqa: F401 - only to see whether it is there
 except ImportError as exc:
     raise MissingExtra("swergio.jax needs JAX", remedy="Run: pip install 'swergio[jax]'") from exc
 

@@ -30,7 +30,7 @@ def shaped(like: Any) -> Any:
     """
     Return the ``jax.ShapeDtypeStruct`` of an array or of what is like one.
     """
-    return jax.ShapeDtypeStruct(jnp.shape(like), jnp.result_type(like))  # type: ignore[no-untyped-call]
+    return jax.ShapeDtypeStruct(jnp.shape(like), jnp.result_type(like))  # type: ignore[no-untyped-call]  # JAX's own
 
 
 def fitted(path: str, value: Any, like: Any) -> Any:

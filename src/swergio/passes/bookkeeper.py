@@ -203,7 +203,7 @@ class Bookkeeper:
         """
         Feedback on what no node or process sent is for who asked for it, or for the handlers of its room and type.
         """
-        indices = [index for index in indices if not self.core.requests.take_feedback(received, index)]
+        indices = [index for index in indices if not self.core.requests.take(received, index)]
         if not indices:
             return []
         handlers = self.core.handlers_for(received.room, received.type)

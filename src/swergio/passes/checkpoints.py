@@ -188,7 +188,7 @@ def _seal(file: IO[bytes], version: int) -> None:
 
 
 def _digest(file: IO[bytes], version: int) -> bytes:
-    digest = hashlib.file_digest(file, "sha256")  # type: ignore[arg-type]
+    digest = hashlib.file_digest(file, "sha256")  # type: ignore[arg-type]  # IO[bytes] does not tell of readinto
     digest.update(version.to_bytes(8, "little"))
     return digest.digest()
 

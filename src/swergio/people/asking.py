@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from swergio.asking import begin
+from swergio.channels import Channel
 from swergio.core import Core
 from swergio.errors import NoMembers, RequestTimeout, SwergioError
 from swergio.messages import Instance, MessageType
@@ -208,11 +210,10 @@ class _Asked:
         done.add_done_callback(lambda _: self._answered.set())
         request = Request(self._room, 1, done)
 
-        def append() -> Any:
+        def append() -> tuple[Channel, int]:
             return core.outbox.append(self._room, desk, MessageType.CUSTOM, *packed, wants_feedback=True)
 
-        while not core.requests.begin(request, append)[1]:
-            await core.room_made(core.outbox.channel_to(self._room, desk), self._room)
+        await begin(core, request, done, self._room, desk, append)
         self._waiting.remove(index)
         self._seen[index].add(desk)
         self._open[request] = _Question(index, desk, time.monotonic())

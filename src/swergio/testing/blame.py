@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
-import time
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -130,7 +129,7 @@ class _Watch:
         self.mark = secrets.token_hex(8)
         self._core = core
         self._messages: list[Message] = []
-        self._lock = threading.Lock()
+        self._came = threading.Condition()
 
     def take(self, received: Received) -> bool:
         """
@@ -138,9 +137,10 @@ class _Watch:
         """
         forward = received.kind is Kind.MESSAGE and received.type == MessageType.FORWARD
         if forward or received.kind is Kind.FEEDBACK:
-            with self._lock:
+            with self._came:
                 self._messages += [Message(received, index) for index in range(received.count)]
                 del self._messages[:-KEPT]
+                self._came.notify_all()
         return False
 
     def end(self) -> None:
@@ -152,19 +152,22 @@ class _Watch:
         """
         Return what each node did, when all of it has come.
         """
-        deadline = time.monotonic() + SETTLES_WITHIN
-        while True:
-            with self._lock:
-                # What is for this component comes by itself, and once more if it observes the room.
-                messages = list({message.id: message for message in self._messages}.values())
-            made = [m for m in messages if m.kind is Kind.MESSAGE and m.meta.get(MARK) == self.mark]
-            root = made[0].root if made else ""
-            given = [m for m in messages if m.kind is Kind.FEEDBACK and m.root == root]
-            answered = {m.parent for m in given}
-            waiting = [m for m in made if m.room != process.sink and m.id not in answered]
-            if (made and not waiting) or time.monotonic() > deadline:
-                return [self._step(process, x, cotangent, message, made, given) for message in made]
-            time.sleep(0.005)
+        with self._came:
+            self._came.wait_for(lambda: self._is_whole(process.sink), SETTLES_WITHIN)
+            made, given = self._of_pass()
+        return [self._step(process, x, cotangent, message, made, given) for message in made]
+
+    def _of_pass(self) -> tuple[list[Message], list[Message]]:
+        # What is for this component comes by itself, and once more if it observes the room.
+        messages = list({message.id: message for message in self._messages}.values())
+        made = [m for m in messages if m.kind is Kind.MESSAGE and m.meta.get(MARK) == self.mark]
+        root = made[0].root if made else ""
+        return made, [m for m in messages if m.kind is Kind.FEEDBACK and m.root == root]
+
+    def _is_whole(self, sink: str) -> bool:
+        made, given = self._of_pass()
+        answered = {m.parent for m in given}
+        return bool(made) and all(m.room == sink or m.id in answered for m in made)
 
     def _step(
         self, process: Process, x: Any, cotangent: Any, message: Message, made: list[Message], given: list[Message]

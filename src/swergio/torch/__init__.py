@@ -6,7 +6,7 @@ from swergio.errors import MissingExtra
 
 try:
     import numpy  # noqa: F401, ICN001 - only to see whether it is there
-    import torch  # noqa: F401
+    import torch  # noqa: F401 - the same
 except ImportError as exc:
     raise MissingExtra("swergio.torch needs PyTorch and NumPy", remedy="Run: pip install 'swergio[torch]'") from exc
 

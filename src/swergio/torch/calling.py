@@ -71,7 +71,7 @@ class Remote(torch.nn.Module):
         inputs = _tensors(x)
         tree = transform(lambda leaf: _arrived(leaf, _device(inputs)), product)
         call = _Call(pullback, seconds, transform(_likeness, x), transform(_likeness, tree))
-        came = iter(_Pass.apply(call, _tensors(tree), self._anchor, *inputs))  # type: ignore[no-untyped-call]
+        came = iter(_Pass.apply(call, _tensors(tree), self._anchor, *inputs))  # type: ignore[no-untyped-call]  # torch's own
         return transform(lambda leaf: next(came) if isinstance(leaf, torch.Tensor) else leaf, tree)
 
     def _forward_only(self, x: Any, phase: Phase, meta: Mapping[str, Any] | None, timeout: float | None) -> Any:
